@@ -15,6 +15,10 @@ Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
+# The number of the one field that memsnap adds to the message: length-delimited, and skipped by
+# every other reader as unknown (see `docs/snap-format.md`).
+EXTENSION_FIELD = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class ValueType:

@@ -1,0 +1,298 @@
+"""Which bucket of one profile is which bucket of another.
+
+Ids, addresses and the order of samples change from one profile to the next; function, file and
+line do not.  A row stands for one allocation bucket in all profiles: the same stack of frames,
+the same object size, the same type where all profiles know types.  Buckets that agree in all of
+these add up (one line can hold two call sites; tools may write a stack twice).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memsnap.pprof.heap import HeapSamples, string_label
+from memsnap.pprof.profile import Int32s, Int64s, Profile, UInt64s
+
+_CHUNK = 16_384  # samples hashed at a time: bounds the memory beside the profile itself
+_RADIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses nothing
+_DEPTHS = 1 << 16  # powers of it kept; deeper frames start over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frames:
+    """F distinct frames: indices of `strings`, and line numbers (0 unknown)."""
+
+    function: Int32s
+    file: Int32s
+    line: Int64s
+    strings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AlignedProfile:
+    """One of the profiles, with its locations spelled in the common frames.
+
+    Location `i` is the frames `frame[frame_start[i]:frame_start[i + 1]]`, innermost first.
+    `row` gives the common row of every sample.
+    """
+
+    profile: Profile
+    samples: HeapSamples
+    frame_start: Int64s
+    frame: Int32s
+    row: Int64s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alignment:
+    """R common rows over the given profiles.
+
+    The stack of row `r` is that of sample `sample[r]` of `profiles[source[r]]`.  `leaf` is the
+    innermost frame, -1 where the stack is empty.  `type` and `alloc` index `frames.strings`, -1
+    unknown.
+    """
+
+    frames: Frames
+    profiles: tuple[AlignedProfile, ...]
+    source: Int32s
+    sample: Int64s
+    object_bytes: Int64s
+    leaf: Int32s
+    type: Int32s
+    alloc: Int32s
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def stack(self, row: int) -> Int32s:
+        """Return the frames of row `row`, innermost first."""
+        aligned = self.profiles[self.source[row]]
+        profile, sample = aligned.profile, int(self.sample[row])
+        locations = profile.stack[profile.stack_start[sample] : profile.stack_start[sample + 1]]
+        starts = aligned.frame_start
+        parts = [aligned.frame[starts[at] : starts[at + 1]] for at in locations.tolist()]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+    def sums(self, at: int, column: Int64s) -> Int64s:
+        """Return (R,): the samples' `column` of profile `at`, added up by row."""
+        total = np.zeros(len(self), dtype=np.int64)
+        np.add.at(total, self.profiles[at].row, column)
+        return total
+
+
+def align(heaps: Sequence[tuple[Profile, HeapSamples]], *, lines: bool = True) -> Alignment:
+    """Return the common rows of `heaps`.
+
+    `lines=False` leaves line numbers out of the comparison: for two builds of one program, in
+    which code has moved.
+    """
+    names = _Names()
+    spelled = [_spell(profile, names, lines=lines) for profile, _ in heaps]
+    frame_keys, frame_ids = _unique([keys for _, keys in spelled])
+    typed = all((string_label(profile, "type") >= 0).any() for profile, _ in heaps)
+    marks = [_marks(profile, names) for profile, _ in heaps]
+    keys = [
+        _row_keys(profile, samples, (start, frames), mark if typed else None)
+        for (profile, samples), (start, _), frames, mark in zip(
+            heaps, spelled, frame_ids, marks, strict=True
+        )
+    ]
+    row_keys, rows = _unique(keys)
+    profiles = tuple(
+        AlignedProfile(
+            profile=profile,
+            samples=samples,
+            frame_start=start,
+            frame=frames.astype(np.int32),
+            row=row,
+        )
+        for (profile, samples), (start, _), frames, row in zip(
+            heaps, spelled, frame_ids, rows, strict=True
+        )
+    )
+    table = names.frames(frame_keys)
+    return _with_row_columns(profiles, table, marks, len(row_keys))
+
+
+class _Names:
+    """Interns texts, and functions as pairs of name and file, while profiles are read."""
+
+    def __init__(self) -> None:
+        self.strings: dict[str, int] = {"": 0}
+        self.functions: dict[tuple[int, int], int] = {}
+
+    def string(self, text: str) -> int:
+        return self.strings.setdefault(text, len(self.strings))
+
+    def function(self, name: str, file: str) -> int:
+        pair = self.string(name), self.string(file)
+        return self.functions.setdefault(pair, len(self.functions))
+
+    def frames(self, keys: Int64s) -> Frames:
+        pairs = np.array(list(self.functions), dtype=np.int32).reshape(-1, 2)
+        functions = keys >> 32
+        return Frames(
+            function=pairs[functions, 0],
+            file=pairs[functions, 1],
+            line=keys & 0xFFFFFFFF,
+            strings=tuple(self.strings),
+        )
+
+
+def _spell(profile: Profile, names: _Names, *, lines: bool) -> tuple[Int64s, Int64s]:
+    """Return the locations as ragged frame keys: function << 32 | line.
+
+    A location without symbols becomes one frame named by its address, as in pprof.
+    """
+    functions, locations = profile.functions, profile.locations
+    strings = profile.strings
+    ids = [
+        names.function(strings[name], strings[file])
+        for name, file in zip(functions.name.tolist(), functions.file.tolist(), strict=True)
+    ]
+    function_ids = np.array(ids, dtype=np.int64)
+    keys = function_ids[locations.line_function] << 32
+    if lines:
+        keys |= np.clip(locations.line_number, 0, 0xFFFFFFFF)
+    counts = np.diff(locations.line_start)
+    bare = np.flatnonzero(counts == 0)
+    if not len(bare):
+        return locations.line_start, keys
+    files = [mapping.file for mapping in profile.mappings] + [""]
+    named = [
+        names.function(f"{int(locations.address[at]):#x}", files[locations.mapping[at]])
+        for at in bare.tolist()
+    ]
+    keys = np.insert(keys, locations.line_start[bare], np.array(named, dtype=np.int64) << 32)
+    start = np.concatenate([[0], np.cumsum(np.maximum(counts, 1))])
+    return start, keys
+
+
+def _marks(profile: Profile, names: _Names) -> tuple[Int32s, Int32s]:
+    """Return the samples' `type` and `alloc` labels as indices of the common strings."""
+    common = []
+    for key in ("type", "alloc"):
+        own = string_label(profile, key)
+        used = np.unique(own[own >= 0])
+        ids = np.full(len(profile.strings) + 1, -1, dtype=np.int32)
+        ids[used] = [names.string(profile.strings[at]) for at in used.tolist()]
+        common.append(ids[own])
+    return common[0], common[1]
+
+
+def _row_keys(
+    profile: Profile,
+    samples: HeapSamples,
+    spelling: tuple[Int64s, Int64s],
+    marks: tuple[Int32s, Int32s] | None,
+) -> UInt64s:
+    """Return one 64-bit key per sample that is equal for equal rows.
+
+    Equal keys of different rows are left to chance: below 1e-8 for 100,000 rows.
+    """
+    keys = _mix(_stack_hashes(profile, spelling) ^ _mix(samples.object_bytes.astype(np.uint64)))
+    if marks is None:
+        return keys
+    kind = marks[0].astype(np.int64) << 32 | (marks[1].astype(np.int64) & 0xFFFFFFFF)
+    return _mix(keys ^ _mix(kind.astype(np.uint64)))
+
+
+def _stack_hashes(profile: Profile, spelling: tuple[Int64s, Int64s]) -> UInt64s:
+    """Return per sample the polynomial hash of its frames, whatever locations they came in."""
+    start, frames = spelling
+    location_hash, location_length = _location_hashes(start, frames)
+    powers = np.full(_DEPTHS, _RADIX)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    hashes = np.zeros(len(profile), dtype=np.uint64)
+    for first in range(0, len(profile), _CHUNK):
+        bounds = profile.stack_start[first : first + _CHUNK + 1]
+        stack = profile.stack[bounds[0] : bounds[-1]]
+        if not len(stack):
+            continue
+        ends = np.cumsum(location_length[stack])
+        before = np.concatenate([[0], ends])
+        depth = before[:-1] - np.repeat(before[bounds[:-1] - bounds[0]], np.diff(bounds))
+        terms = location_hash[stack] * powers[depth % _DEPTHS]
+        filled = np.flatnonzero(np.diff(bounds))
+        hashes[first + filled] = np.add.reduceat(terms, (bounds[:-1] - bounds[0])[filled])
+    return hashes
+
+
+def _location_hashes(start: Int64s, frames: Int64s) -> tuple[UInt64s, Int64s]:
+    length = np.diff(start)
+    mixed = _mix(frames.astype(np.uint64) + np.uint64(1))
+    hashes = np.zeros(len(length), dtype=np.uint64)
+    power = np.uint64(1)
+    for depth in range(int(length.max(initial=0))):
+        deep = np.flatnonzero(length > depth)
+        hashes[deep] += mixed[start[deep] + depth] * power
+        power = np.multiply(power, _RADIX, dtype=np.uint64)
+    return hashes, length
+
+
+def _mix(values: UInt64s) -> UInt64s:
+    """Return splitmix64's output function: near inputs, unrelated outputs."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _unique(
+    columns: Sequence[npt.NDArray[Any]],
+) -> tuple[npt.NDArray[Any], list[Int64s]]:
+    """Return the sorted distinct values of all columns, and each column as indices of them.
+
+    By sorting: numpy's own `unique` hashes integers since 2.3, which takes 100 times as long on
+    millions of distinct values.
+    """
+    everything = np.concatenate(columns)
+    order = np.argsort(everything, kind="stable")
+    ordered = everything[order]
+    is_new = np.ones(len(ordered), dtype=np.bool_)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    index = np.empty(len(ordered), dtype=np.int64)
+    index[order] = np.cumsum(is_new) - 1
+    ends = np.cumsum([len(column) for column in columns])[:-1]
+    return ordered[is_new], np.split(index, ends)
+
+
+def _with_row_columns(
+    profiles: tuple[AlignedProfile, ...],
+    frames: Frames,
+    marks: list[tuple[Int32s, Int32s]],
+    rows: int,
+) -> Alignment:
+    """Fill in what is the same in all profiles from the last one that has the row."""
+    source = np.zeros(rows, dtype=np.int32)
+    sample = np.zeros(rows, dtype=np.int64)
+    object_bytes = np.zeros(rows, dtype=np.int64)
+    leaf = np.full(rows, -1, dtype=np.int32)
+    kinds = np.full((2, rows), -1, dtype=np.int32)
+    for at, (aligned, mark) in enumerate(zip(profiles, marks, strict=True)):
+        row, profile = aligned.row, aligned.profile
+        source[row] = at
+        sample[row] = np.arange(len(row))
+        object_bytes[row] = aligned.samples.object_bytes
+        deep = np.flatnonzero(np.diff(profile.stack_start))
+        first = aligned.frame_start[profile.stack[profile.stack_start[deep]]]
+        leaf[row[deep]] = aligned.frame[first]
+        for column, values in zip(kinds, mark, strict=True):
+            known = values >= 0
+            column[row[known]] = values[known]
+    return Alignment(
+        frames=frames,
+        profiles=profiles,
+        source=source,
+        sample=sample,
+        object_bytes=object_bytes,
+        leaf=leaf,
+        type=kinds[0],
+        alloc=kinds[1],
+    )

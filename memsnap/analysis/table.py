@@ -1,0 +1,145 @@
+"""The rows of a diff: one per site, function, line, package, type or size, as columns.
+
+What adds up is added up before it is estimated: samples of one object size pool exactly, and
+only then are different sizes put together, each unscaled by its own sampling probability.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from memsnap.pprof.profile import Bools, Int32s, Int64s
+
+Floats = npt.NDArray[np.float64]
+
+
+class By(Enum):
+    """What one row of a table stands for."""
+
+    SITE = "site"  # allocation bucket: whole stack and object size
+    FUNCTION = "function"  # the allocating function (flat)
+    LINE = "line"  # its file and line
+    PACKAGE = "package"
+    TYPE = "type"
+    SIZE = "size"  # object size
+
+
+class Verdict(Enum):
+    """What a row does over the captures."""
+
+    LEAK = "leak"  # grows at every capture, and what was there stays (three captures or more)
+    GROWTH = "growth"  # grew; two captures cannot tell a leak from a cache that fills
+    LEVELLING = "levelling off"  # grew, but ever less: a cache or a warm-up
+    REPLACED = "replaced"  # what grew here went away elsewhere, at the same object size
+    SHRINKING = "shrinking"
+    CHURN = "churn"  # allocates much, keeps nothing
+    STEADY = "steady"
+    UNCLEAR = "unclear"  # changed, within the sampling error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """Columns of one length that are cut and reordered together."""
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """Return the given rows (indices or a mask), in that order."""
+        return type(self)(
+            **{column.name: _take(getattr(self, column.name), rows) for column in fields(self)}
+        )
+
+
+def _take(value: Any, rows: npt.NDArray[Any]) -> Any:
+    if isinstance(value, Columns):
+        return value.take(rows)
+    return value[rows] if isinstance(value, np.ndarray) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Amounts(Columns):
+    """Objects and bytes, both scaled from the sample to the whole population."""
+
+    objects: Int64s
+    bytes: Int64s
+
+    def __sub__(self, other: "Amounts") -> "Amounts":
+        return Amounts(objects=self.objects - other.objects, bytes=self.bytes - other.bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bounds(Columns):
+    """Lower and upper limits in objects and in bytes."""
+
+    low_objects: Int64s
+    high_objects: Int64s
+    low_bytes: Int64s
+    high_bytes: Int64s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Keys(Columns):
+    """What names the rows: indices of `strings`, -1 where it does not apply or is unknown.
+
+    `object_bytes` is -1 where the row covers several sizes, `line` 0 where it covers several.
+    `example` is the row of the alignment whose stack stands for the group, `members` how many
+    buckets it covers.
+    """
+
+    strings: tuple[str, ...]
+    function: Int32s
+    file: Int32s
+    line: Int64s
+    package: Int32s
+    type: Int32s
+    alloc: Int32s
+    object_bytes: Int64s
+    example: Int64s
+    members: Int64s
+
+    def text(self, column: Int32s, row: int) -> str:
+        """Return the text of one cell, empty where there is none."""
+        at = int(column[row])
+        return self.strings[at] if at >= 0 else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table(Columns):
+    """A diff as rows of one kind.
+
+    `before` and `after` are what was live in the first and the last capture; `growth` is their
+    difference, with 95 % limits in `growth_bounds`.  `allocated` and `freed` are what happened
+    between (None where that cannot be known).  `survived` bounds what was live in the first
+    capture and still is in the last, `born` what is live and was not, `died` what is gone; these
+    bounds come from counting, not from the sampling error.  `changed` is the number of sampled
+    objects that were born or died.  `history` (rows, captures) is the live bytes at each capture.
+    `cumulative` is the growth in bytes under the row's function, callees included (rows by
+    function only).
+    """
+
+    by: By
+    keys: Keys
+    before: Amounts
+    after: Amounts
+    growth: Amounts
+    growth_bounds: Bounds
+    allocated: Amounts | None
+    freed: Amounts | None
+    survived: Bounds
+    born: Bounds
+    died: Bounds
+    changed: Int64s
+    p_value: Floats
+    significant: Bools
+    verdict: npt.NDArray[np.object_]
+    history: Int64s
+    cumulative: Int64s | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys.function)
+
+    def rows(self) -> Iterator[int]:
+        """Return the row numbers, in order."""
+        return iter(range(len(self)))

@@ -1,0 +1,1 @@
+"""Several captures of one target, on a schedule that does not drift."""

@@ -1,0 +1,3 @@
+module memsnap.demo/shop
+
+go 1.21

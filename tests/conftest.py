@@ -1,0 +1,54 @@
+"""Fixtures that every layer's tests may use: Go, the scenarios, and pprof as the oracle."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pprof_oracle
+import pytest
+import scenario_truth
+import services
+import toolchains
+
+
+@pytest.fixture(scope="session")
+def go() -> toolchains.Go:
+    """The Go toolchain of this run."""
+    return toolchains.current()
+
+
+@pytest.fixture(scope="session")
+def go_release() -> Callable[[str], toolchains.Go]:
+    """A function that returns an older toolchain, `go_release("1.21")`; for `slow` tests only."""
+    return toolchains.release
+
+
+@pytest.fixture(scope="session")
+def scenarios(go: toolchains.Go) -> dict[str, Path]:
+    """The executables of all scenarios, by name."""
+    return go.build_all(scenario_truth.SCENARIOS, scenario_truth.names())
+
+
+@pytest.fixture(scope="session")
+def service(
+    scenarios: dict[str, Path],
+) -> Callable[..., AbstractContextManager[services.Service]]:
+    """A function that runs a scenario: `with service("subslice", "-auto", "50ms") as s: ...`.
+
+    Its first argument is a scenario's name or any program's path; `env` adds to the environment.
+    """
+
+    def start(
+        name: str | Path, *args: str, env: dict[str, str] | None = None
+    ) -> AbstractContextManager[services.Service]:
+        if name in scenarios:
+            return services.running(scenarios[str(name)], "-until-eof", *args, env=env)
+        return services.running(Path(name), *args, env=env)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def pprof(go: toolchains.Go) -> pprof_oracle.Pprof:
+    """Go's own pprof."""
+    return pprof_oracle.Pprof.of(go)

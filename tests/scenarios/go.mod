@@ -1,0 +1,3 @@
+module memsnap.test/scenarios
+
+go 1.21
