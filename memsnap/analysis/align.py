@@ -89,8 +89,8 @@ class Alignment:
 def align(heaps: Sequence[tuple[Profile, HeapSamples]], *, lines: bool = True) -> Alignment:
     """Return the common rows of `heaps`.
 
-    `lines=False` leaves line numbers out of the comparison: for two builds of one program, in
-    which code has moved.
+    `lines=False` leaves files and line numbers out of the comparison: for two builds of one
+    program, in which code has moved (the path of a module's file holds the module's version).
     """
     names = _Names()
     spelled = [_spell(profile, names, lines=lines) for profile, _ in heaps]
@@ -126,6 +126,7 @@ class _Names:
     def __init__(self) -> None:
         self.strings: dict[str, int] = {"": 0}
         self.functions: dict[tuple[int, int], int] = {}
+        self._by_name: dict[str, int] = {}
 
     def string(self, text: str) -> int:
         return self.strings.setdefault(text, len(self.strings))
@@ -133,6 +134,12 @@ class _Names:
     def function(self, name: str, file: str) -> int:
         pair = self.string(name), self.string(file)
         return self.functions.setdefault(pair, len(self.functions))
+
+    def function_in_any_file(self, name: str, file: str) -> int:
+        """Return the first function of this name; `file` is where it is if there is none yet."""
+        if name not in self._by_name:
+            self._by_name[name] = self.function(name, file)
+        return self._by_name[name]
 
     def frames(self, keys: Int64s) -> Frames:
         pairs = np.array(list(self.functions), dtype=np.int32).reshape(-1, 2)
@@ -152,8 +159,9 @@ def _spell(profile: Profile, names: _Names, *, lines: bool) -> tuple[Int64s, Int
     """
     functions, locations = profile.functions, profile.locations
     strings = profile.strings
+    intern = names.function if lines else names.function_in_any_file
     ids = [
-        names.function(strings[name], strings[file])
+        intern(strings[name], strings[file])
         for name, file in zip(functions.name.tolist(), functions.file.tolist(), strict=True)
     ]
     function_ids = np.array(ids, dtype=np.int64)
@@ -269,7 +277,10 @@ def _with_row_columns(
     marks: list[tuple[Int32s, Int32s]],
     rows: int,
 ) -> Alignment:
-    """Fill in what is the same in all profiles from the last one that has the row."""
+    """Fill in what is the same in all profiles from the last one that has the row.
+
+    Types can differ within a row, where another profile knows none; such a row has no type.
+    """
     source = np.zeros(rows, dtype=np.int32)
     sample = np.zeros(rows, dtype=np.int64)
     object_bytes = np.zeros(rows, dtype=np.int64)
@@ -286,6 +297,10 @@ def _with_row_columns(
         for column, values in zip(kinds, mark, strict=True):
             known = values >= 0
             column[row[known]] = values[known]
+    for aligned, mark in zip(profiles, marks, strict=True):
+        for column, values in zip(kinds, mark, strict=True):
+            other = (values >= 0) & (values != column[aligned.row])
+            column[aligned.row[other]] = -1
     return Alignment(
         frames=frames,
         profiles=profiles,

@@ -114,13 +114,20 @@ def pool(sizes: Int64s, counts: Counts, ids: Int64s, *, rate: int) -> Cells:
     return Cells(
         group=ids[order][first],
         object_bytes=size,
-        # An empty sample has no size; nothing is divided by its probability but 0.
-        probability=np.where(size > 0, sampling_probability(size, rate), 1.0),
+        probability=probabilities(size, rate),
         before=pooled(counts.live_raw[:, 0]),
         after=pooled(counts.live_raw[:, -1]),
         survived_low=pooled(counts.survived_low),
         survived_high=pooled(counts.survived_high),
     )
+
+
+def probabilities(sizes: Int64s, rate: int) -> Floats:
+    """Return the sampling probability of each object size.
+
+    An empty sample has no size; nothing is divided by its probability but 0.
+    """
+    return np.where(sizes > 0, sampling_probability(sizes, rate), 1.0)
 
 
 def growth_bounds(cells: Cells, groups: int, growth: Amounts) -> Bounds:

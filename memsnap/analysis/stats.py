@@ -148,7 +148,7 @@ def incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
     """Return the regularised incomplete beta function I_x(a, b), for a, b > 0 and 0 <= x <= 1.
 
     Continued fraction of DLMF 8.17.22, evaluated from the front (Lentz), on the side where it
-    converges fast; relative error below 1e-9 for a + b up to 1e6.
+    converges fast; relative error below 1e-9 for a + b up to 1e5, below 1e-8 up to 1e6.
     """
     swap = x > (a + 1) / (a + b + 2)
     a, b, x = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, 1 - x, x)

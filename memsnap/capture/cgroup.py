@@ -5,17 +5,16 @@ from pathlib import Path, PurePosixPath
 # Version 1 writes "no limit" as the largest multiple of a page below 2**63.
 _NO_LIMIT = 1 << 62
 
-_MOUNTS_V2 = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
-_MOUNT_V1 = Path("/sys/fs/cgroup/memory")
+_MOUNT = Path("/sys/fs/cgroup")
 
 
-def cgroup_memory(membership: str) -> tuple[int | None, int | None]:
+def cgroup_memory(membership: str, mount: Path = _MOUNT) -> tuple[int | None, int | None]:
     """Return the bytes in use by a process's control group, and the limit that holds for it.
 
     `membership` is the text of /proc/PID/cgroup.  The limit is the least of the group's and its
-    ancestors', as far up as this mount shows them.  None: unknown, or no limit.
+    ancestors', as far up as `mount` shows them.  None: unknown, or no limit.
     """
-    for path, folder, use, limit in _candidates(membership):
+    for path, folder, use, limit in _candidates(membership, mount):
         current = _number(folder / use)
         if current is not None:
             limits = [_number(above / limit) for above in _up_to_mount(folder, path)]
@@ -24,8 +23,11 @@ def cgroup_memory(membership: str) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _candidates(membership: str) -> list[tuple[str, Path, str, str]]:
-    """Return path within the hierarchy, folder, and the names of the two files."""
+def _candidates(membership: str, mount: Path) -> list[tuple[str, Path, str, str]]:
+    """Return path within the hierarchy, folder, and the names of the two files.
+
+    Version 2 is mounted at `mount`, or at `unified` below it beside version 1's `memory`.
+    """
     found = []
     for line in membership.splitlines():
         _, _, rest = line.partition(":")
@@ -35,10 +37,10 @@ def _candidates(membership: str) -> list[tuple[str, Path, str, str]]:
             continue  # the group lies outside what our cgroup namespace shows
         if "memory" in controllers.split(","):
             files = "memory.usage_in_bytes", "memory.limit_in_bytes"
-            found.append((inside, _MOUNT_V1 / inside, *files))
+            found.append((inside, mount / "memory" / inside, *files))
         elif not controllers:
             files = "memory.current", "memory.max"
-            found += [(inside, mount / inside, *files) for mount in _MOUNTS_V2]
+            found += [(inside, top / inside, *files) for top in (mount, mount / "unified")]
     return found
 
 

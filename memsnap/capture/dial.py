@@ -93,9 +93,10 @@ def open_socket(
     try:
         answer = answers.get(timeout=deadline.remaining_s)
     except queue.Empty:
-        abandoned.set()
-        _close_unclaimed(answers)  # it may have been put a moment before the event was set
         raise timed_out(shown, deadline.timeout_s) from None
+    finally:  # Ctrl-C comes here as well
+        abandoned.set()
+        _close_unclaimed(answers)
     if isinstance(answer, TargetError):
         raise answer
     if isinstance(answer, OSError):

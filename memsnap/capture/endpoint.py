@@ -1,5 +1,6 @@
 """Where a pprof endpoint is and by which way it is reached: values, and the URLs made of them."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -55,7 +56,12 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine without asking a name server."""
-    return host in {"localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def endpoint_of(target: HttpTarget | UnixTarget) -> Endpoint:

@@ -42,6 +42,10 @@ _STATUS_HINTS = {
 }
 
 
+class NamespaceRefused(TargetError):
+    """The network namespace of a process may not be entered."""
+
+
 def dial_failed(shown: str, error: OSError) -> TargetError:
     """Return the error for a socket that could not be opened."""
     if isinstance(error, socket.gaierror):
@@ -58,7 +62,7 @@ def namespace_refused(shown: str, pid: int, error: OSError) -> TargetError:
     """Return the error for a network namespace that memsnap may not enter."""
     if error.errno == errno.ENOENT:
         return TargetError(f"{shown}: process {pid} is gone", hint="give a running process")
-    return TargetError(
+    return NamespaceRefused(
         f"{shown}: process {pid} listens in a network namespace that memsnap may not enter "
         f"({os.strerror(error.errno or 0).lower()})",
         hint="run memsnap with sudo (it takes CAP_SYS_ADMIN), or give a URL that reaches the "

@@ -5,6 +5,7 @@ even twice, and `pprof.envelope` unwraps that.  Every request opens its own conn
 nothing of one can delay or poison the next.
 """
 
+import contextlib
 import os
 import socket
 import time
@@ -63,8 +64,11 @@ def fetch(
     parameters: Query = (),
     *,
     timeout_s: float | None = None,
+    follow: bool = True,
 ) -> Answer:
     """Return the answer to a GET of the absolute `path`, whatever its status.
+
+    `follow` is whether redirects are followed; else the redirect itself is the answer.
 
     Raises:
         TargetError: no complete answer within the deadline and the size limit.
@@ -73,10 +77,9 @@ def fetch(
     url, visited = endpoint.url(path, parameters), [endpoint.shown(path, parameters)]
     with Deadline(timeout_s or access.timeout_s) as deadline:
         while True:
-            at_home = _origin(url) == _origin(endpoint.origin)
-            request = _Request(url, visited[-1], at_home, endpoint, access, deadline)
+            request = _Request(url, visited[-1], endpoint, access, deadline)
             answer, location = request.send()
-            if not location:
+            if not location or not follow:
                 break
             url = _join(url, location)
             _check_redirect(url, endpoint, visited)
@@ -105,7 +108,7 @@ def fetch_ok(endpoint: Endpoint, access: Access, path: str, parameters: Query = 
 def _check_redirect(url: str, endpoint: Endpoint, visited: list[str]) -> None:
     """Append `url` to `visited` as people may see it, if it is to be followed."""
     try:
-        parts, home = urlsplit(url), _origin(url) == _origin(endpoint.origin)
+        parts, home = urlsplit(url), _is_home(url, endpoint)
     except ValueError as error:
         raise redirects_astray(visited[0], tuple(visited), "redirects to no valid URL") from error
     origin = (
@@ -131,6 +134,13 @@ def _join(url: str, location: str) -> str:
         return location  # refused in a moment, by `_check_redirect`
 
 
+def _is_home(url: str, endpoint: Endpoint) -> bool:
+    """Whether a URL leads to the endpoint's own host and port, or from its port 80 to 443."""
+    home, there = _origin(endpoint.origin), _origin(url)
+    upgrade = (home[0], home[2], there[0], there[2]) == ("http", 80, "https", 443)
+    return home == there or (upgrade and home[1] == there[1])
+
+
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     default = 443 if parts.scheme == "https" else 80
@@ -139,55 +149,52 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One hop; credentials and the user's headers go along only `at_home`."""
+    """One hop; credentials and the user's headers go along to the endpoint's own host only."""
 
     url: str
     shown: str
-    at_home: bool
     endpoint: Endpoint
     access: Access
     deadline: Deadline
 
+    @property
+    def at_home(self) -> bool:
+        """Whether this hop leads to the endpoint itself."""
+        return _is_home(self.url, self.endpoint)
+
     def send(self) -> tuple[Answer, str]:
         """Return the answer and the Location that it sends us to, empty if it does not."""
-        try:
-            with requests.Session() as session:
-                response = self._start(session)
-                with response:
-                    location = response.headers.get("Location", "")
-                    if response.status_code in _REDIRECTS and location:
-                        return self._answer(response, b""), location
-                    return self._answer(response, self._body(response)), ""
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if self._out_of_time(error):
-                raise timed_out(self.shown, self.deadline.timeout_s) from error
-            raise request_failed(self.shown, error) from error
-
-    def _start(self, session: requests.Session) -> requests.Response:
-        """Send the request and read the head of the answer.
-
-        `trust_env` would add credentials from .netrc, and proxies even for loopback.
-        """
         route = self.endpoint.route
 
         def open_(host: str, port: int) -> socket.socket:
             return open_socket(route, host, port, shown=self.shown, deadline=self.deadline)
 
-        session.trust_env = False
-        adapter = _Adapter(open_)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+        try:
+            with contextlib.closing(_Adapter(open_)) as adapter, self._start(adapter) as response:
+                location = response.headers.get("Location", "")
+                if response.status_code in _REDIRECTS and location:
+                    return self._answer(response, b""), location
+                return self._answer(response, self._body(response)), ""
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if self._out_of_time(error):
+                raise timed_out(self.shown, self.deadline.timeout_s) from error
+            raise request_failed(self.shown, error) from error
+
+    def _start(self, adapter: "_Adapter") -> requests.Response:
+        """Send the request and read the head of the answer.
+
+        A `requests.Session` would add credentials from .netrc, use proxies even for loopback,
+        and read the body of a redirect whatever its size.
+        """
         access = self.access
         certificate = (access.client_certificate, access.client_key or access.client_certificate)
-        return session.get(
-            self.url,
-            headers=self._headers(),
+        return adapter.send(
+            requests.Request("GET", self.url, headers=self._headers()).prepare(),
             stream=True,
-            allow_redirects=False,
             timeout=self.deadline.remaining_s,
-            proxies={} if self.endpoint.loopback else get_environ_proxies(self.url),
             verify=False if access.insecure else _authorities(access),
             cert=certificate if self.at_home and access.client_certificate else None,
+            proxies={} if self.endpoint.loopback else get_environ_proxies(self.url),
         )
 
     def _headers(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from memsnap.snapshot import GcProof, MemStats
 
 # The runtime stamps LastGC at the end of marking and the profile a moment later, both with the
 # target's own clock; this much is left for a clock that is being slewed.
-_SLACK_NS = 10_000_000
+_SLACK_NS = 1_000_000
 
 
 def prove_gc(

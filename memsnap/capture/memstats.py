@@ -6,10 +6,10 @@ looks for the counters themselves and says None where they are not.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from memsnap.pprof.legacy import mem_stats_trailer
 from memsnap.snapshot import MemStats, SizeClass
 
 # Fields of runtime.MemStats (Go 1.27, runtime/mstats.go) by their names in MemStats of ours.
@@ -40,14 +40,6 @@ _RUNTIME_FIELDS = {
     "NumGC": "num_gc",
     "NumForcedGC": "num_forced_gc",
 }
-
-# Pairs that the text profile prints as `# Stack = inuse / sys` (runtime/pprof/pprof.go).
-_TEXT_PAIRS = {
-    "Stack": ("stack_inuse", "stack_sys"),
-    "MSpan": ("mspan_inuse", "mspan_sys"),
-    "MCache": ("mcache_inuse", "mcache_sys"),
-}
-
 
 _SIZE_CLASS_KEYS = ("Size", "Mallocs", "Frees")
 _SIZE_CLASS_FIELDS = ("size", "mallocs", "frees")
@@ -111,26 +103,15 @@ def parse_expvar(content_type: str, body: bytes) -> MemStats | None:
     )
 
 
-def parse_trailer(text: str) -> MemStats | None:
+def parse_trailer(text: bytes) -> MemStats | None:
     """Return the counters behind a text heap profile (`debug=1`); None if there are none."""
-    values: dict[str, Any] = {}
-    pairs: dict[str, int] = {}
-    for name, value in re.findall(r"^# (\w+) = (.*?)\s*$", text, re.MULTILINE):
-        if name in _TEXT_PAIRS:
-            both = re.fullmatch(r"(\d+) / (\d+)", value)
-            pairs |= (
-                dict(zip(_TEXT_PAIRS[name], map(int, both.groups()), strict=True)) if both else {}
-            )
-        elif name == "GCCPUFraction":
-            values[name] = _parse_float(value)
-        elif value.isdecimal():
-            values[name] = int(value)
+    values = mem_stats_trailer(text)
     if not _is_count(values.get("HeapAlloc")):
         return None
     return MemStats(
         source="debug=1",
-        **(_runtime_fields(values) | pairs),
-        gc_cpu_fraction=values.get("GCCPUFraction"),
+        **_runtime_fields(values),
+        gc_cpu_fraction=_fraction(values.get("GCCPUFraction")),
     )
 
 
@@ -165,7 +146,9 @@ def _size_classes(rows: object) -> tuple[SizeClass, ...]:
     """Return the rows of `BySize` that are in use; none at all if one of them is malformed."""
     classes = []
     for row in rows if isinstance(rows, list) else []:
-        numbers = [row.get(key) for key in _SIZE_CLASS_KEYS] if isinstance(row, dict) else []
+        numbers: list[Any] = (
+            [row.get(key) for key in _SIZE_CLASS_KEYS] if isinstance(row, dict) else []
+        )
         if not numbers or not all(map(_is_count, numbers)):
             return ()
         if numbers[0]:  # class 0 and the unused end of the table have size 0

@@ -1,6 +1,7 @@
 """Finds pprof among the listening sockets of a process, and makes sure whose answer it is."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from memsnap.capture.access import Access
@@ -20,7 +21,8 @@ from memsnap.pprof.envelope import unwrap
 from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.reader import read
 
-_PROBE_TIMEOUT_S = 2.0
+_PROBE_TIMEOUT_S = 3.0
+_PROBES_AT_ONCE = 8
 _PROBE_MAX_BYTES = 32 << 20
 _LISTED = 6
 
@@ -53,6 +55,7 @@ class _Finding:
     is_pprof: bool
     same_process: bool = False
     reason: str = ""
+    hint: str = ""  # only where it says more than what holds for all
     speaks_http: bool = True
 
 
@@ -76,12 +79,14 @@ def probe(pid: int, access: Access, prefix: str | None = None) -> Located:
         max_bytes=min(access.max_bytes, _PROBE_MAX_BYTES),
         insecure=not access.ca_file,
     )
-    findings = [finding for one in listeners for finding in _probe(pid, one, quick, prefix)]
+    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:  # those that never answer cost their time
+        probed = pool.map(lambda one: _probe(pid, one, quick, prefix), listeners)
+        findings = [finding for each in probed for finding in each]
     good = [finding for finding in findings if finding.is_pprof]
     if not good:
         raise TargetError(
             f"pid:{pid}: none of its listeners answers as pprof ({_list_tried(findings)})",
-            hint=_HINT,
+            hint=next((finding.hint for finding in findings if finding.hint), _HINT),
         )
     chosen = next((finding for finding in good if finding.same_process), good[0])
     https = chosen.endpoint.origin.startswith("https:")
@@ -90,7 +95,7 @@ def probe(pid: int, access: Access, prefix: str | None = None) -> Located:
         access=replace(access, insecure=not access.ca_file) if https else access,
         pid=pid,
         start_time_ns=started,
-        notes=_notes(pid, chosen, good),
+        notes=_notes(pid, chosen, good, checked=bool(access.ca_file)),
     )
 
 
@@ -126,13 +131,14 @@ def _listeners(pid: int) -> tuple[Listener, ...]:
         raise TargetError(f"pid:{pid}: the process ended", hint="give a running process") from error
 
 
-def _probe(pid: int, listener: Listener, access: Access, prefix: str | None) -> Iterator[_Finding]:
-    """Yield what each address of a listener answers, up to the first that speaks HTTP."""
+def _probe(pid: int, listener: Listener, access: Access, prefix: str | None) -> list[_Finding]:
+    """Return what each address of a listener answers, up to the first that speaks HTTP."""
+    findings = []
     for endpoint in _endpoints(pid, listener):
-        finding = _probe_endpoint(pid, endpoint, access, prefix)
-        yield finding
-        if finding.speaks_http:
-            return
+        findings.append(_probe_endpoint(pid, endpoint, access, prefix))
+        if findings[-1].speaks_http:
+            break
+    return findings
 
 
 def _endpoints(pid: int, listener: Listener) -> Iterator[Endpoint]:
@@ -166,7 +172,7 @@ def _probe_endpoint(pid: int, endpoint: Endpoint, access: Access, prefix: str | 
     for path in prefixes_to_probe(prefix):
         place = replace(endpoint, prefix=path)
         try:
-            answer = fetch(place, access, f"{path}/cmdline")
+            answer = fetch(place, access, f"{path}/cmdline", follow=False)
             if is_command(answer, command, access.max_bytes):
                 return _Finding(endpoint=place, is_pprof=True, same_process=True)
             if b"to an HTTPS server" in answer.body and place.origin.startswith("http:"):
@@ -194,7 +200,7 @@ def _with_tls(endpoint: Endpoint) -> Endpoint:
 
 
 def _answers_heap(endpoint: Endpoint, access: Access) -> bool:
-    answer = fetch(endpoint, access, f"{endpoint.prefix}/heap", PLAIN)
+    answer = fetch(endpoint, access, f"{endpoint.prefix}/heap", PLAIN, follow=False)
     if answer.status != 200:
         return False
     try:
@@ -205,12 +211,14 @@ def _answers_heap(endpoint: Endpoint, access: Access) -> bool:
     return True
 
 
-def _notes(pid: int, chosen: _Finding, good: list[_Finding]) -> tuple[str, ...]:
+def _notes(pid: int, chosen: _Finding, good: list[_Finding], *, checked: bool) -> tuple[str, ...]:
     place = chosen.endpoint.shown(chosen.endpoint.prefix)
     notes = [f"Process {pid} was visited at {place}."]
     others = [one.endpoint.shown(one.endpoint.prefix) for one in good if one is not chosen]
     if others:
         notes.append(f"It also answers as pprof at {', '.join(others)}.")
+    if place.startswith("https:") and not checked:
+        notes.append("Its certificate was not checked, for the socket is the process's own.")
     if not chosen.same_process:
         notes.append(
             f"The command line given at {place} is not that of process {pid}: "

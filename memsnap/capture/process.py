@@ -71,12 +71,13 @@ def start_time(pid: int) -> int:
         (int(line[6:]) for line in _read("/proc/stat").splitlines() if line.startswith("btime ")),
         None,
     )
-    if not stat or boot_s is None:
+    state, *fields = stat.rpartition(")")[2].split() or [""]
+    if state in {"", "Z", "X"} or boot_s is None:  # a zombie has ended, though it is not reaped
         raise TargetError(
             f"pid:{pid}: there is no such process",
             hint="look it up with pgrep; from inside a container only its own processes are seen",
         )
-    ticks = int(stat.rpartition(")")[2].split()[19])
+    ticks = int(fields[18])
     return boot_s * 1_000_000_000 + ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 

@@ -139,7 +139,7 @@ def _parse_pid(text: str) -> PidTarget:
 
 def _parse_unix(text: str) -> UnixTarget:
     socket_path, separator, suffix = text.removeprefix("//").partition(":/")
-    if not re.match(r"[/@.]?[^/]", socket_path) or "\0" in socket_path:
+    if socket_path.rstrip("/") in {"", "@"} or "\0" in socket_path:
         raise UsageError(
             f"unix:{_shorten(socket_path)} names no socket",
             hint="write unix:/run/app.sock, unix:/run/app.sock:/x/debug/pprof or unix:@name",
@@ -178,6 +178,6 @@ def _parse_query(text: str) -> Query:
 
 
 def _shorten(text: str) -> str:
-    """Keep a message on one line; what stands before an `@` may be a password."""
-    shown = re.sub(r"^.*@", "…@", text) if "@" in text[1:] else text
+    """Keep a message short; what stands before an `@` or behind a `?` may be a secret."""
+    shown = re.sub(r"\?.*", "?…", re.sub(r"(?s)^.+@", "…@", text))
     return shown if len(shown) <= 60 else shown[:59] + "…"

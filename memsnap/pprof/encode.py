@@ -47,10 +47,10 @@ def encode(profile: Profile) -> bytes:
     parts.append(_locations(profile))
     parts.append(_functions(profile))
     tail = _tail(profile, texts)
-    parts += [_delimited(6, text.encode("utf-8", "replace")) for text in texts.table]
+    parts += [delimited(6, text.encode("utf-8", "replace")) for text in texts.table]
     parts.append(tail)
     if profile.extension:
-        parts.append(_delimited(EXTENSION_FIELD, profile.extension))
+        parts.append(delimited(EXTENSION_FIELD, profile.extension))
     return b"".join(parts)
 
 
@@ -213,7 +213,7 @@ def _value_types(number: int, types: tuple[ValueType, ...], texts: _Texts) -> by
     return _to_bytes(_wrapped(number, _message(columns, len(types))))
 
 
-def _delimited(number: int, content: bytes) -> bytes:
+def delimited(number: int, content: bytes) -> bytes:
     header = np.array([number << 3 | _LENGTH_DELIMITED, len(content)], np.uint64)
     return _varint_bytes(header) + content
 

@@ -151,23 +151,24 @@ def _raw(objects: Int64s, size: Int64s, object_bytes: Int64s, rate: int) -> tupl
         return objects.copy(), size == objects * object_bytes
     sampled = (objects > 0) & (object_bytes > 0)
     width = np.where(sampled, object_bytes, 1).astype(np.float64)
-    # As scaleHeapSample computes it: expm1 would be more precise and thereby differ.
-    scale = 1 / (1 - np.exp(-width / rate))
-    raw = np.rint(size / scale / width)
-    exact = _equal(raw * scale, objects) & _equal(raw * width * scale, size)
-    nothing = (objects == 0) & (size == 0)
+    # At a rate beyond all sizes, 1 - exp is 0; then no count is proved.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # As scaleHeapSample computes it: expm1 would be more precise and thereby differ.
+        scale = 1 / (1 - np.exp(-width / rate))
+        raw = np.rint(size / scale / width)
+        # The target's exp may differ from ours in its last bits, of which 1 - exp makes more.
+        error = 2.0**-50 + 2.0**-51 * scale
+        exact = _explains(raw * scale, objects, error) & _explains(raw * width * scale, size, error)
+        exact &= raw * error < 0.5
     counts = np.where(sampled, raw, 0).astype(np.int64)
+    nothing = (objects == 0) & (size == 0)
     return counts, np.where(sampled, exact, nothing)
 
 
-def _equal(estimate: Float64s, written: Int64s) -> Bools:
-    """Whether an estimate, cut to an integer, is what was written.
-
-    The target's exp may differ from ours in its last bit, which moves an estimate next to an
-    integer by one, and beyond 2**50 by what a float64 resolves there.
-    """
-    slack = np.maximum(1.0, np.abs(estimate) * 2.0**-50)
-    return np.abs(np.trunc(estimate) - written) <= slack
+def _explains(estimate: Float64s, written: Int64s, error: Float64s) -> Bools:
+    """Whether an estimate, computed to a relative `error` and then cut, is what was written."""
+    verdict: Bools = np.abs(np.trunc(estimate) - written) <= np.maximum(1.0, estimate * error)
+    return verdict
 
 
 def _not_a_heap(profile: Profile, name: str) -> FormatError:

@@ -34,7 +34,7 @@ _HEADER = re.compile(
     + _COUNTS
     + rb" *(?:(heap[_a-z0-9]*)/?(\d{0,20})|(?:growth|fragmentation)z?)"
 )
-_SAMPLE = re.compile(_COUNTS + rb"((?: *0x[0-9a-f]{1,16})*)")
+_SAMPLE = re.compile(_COUNTS + rb"((?: +0x[0-9a-f]{1,16})*)")
 _FRAME = re.compile(rb"#\t+(0x[0-9a-f]{1,16})(?:\t+(.+)\+0x[0-9a-f]+\t+(.*):(\d{1,18}))?")
 _TRAILER = b"# runtime.MemStats"
 # The last line of the trailer that every release of Go on every system writes.
@@ -155,7 +155,7 @@ class _Reader:
 
     def read(self, line: bytes, number: int) -> None:
         """Take one line; `number` is for messages."""
-        if line.startswith(b"#\t"):
+        if line.startswith(b"#") and line.lstrip(b"#\t").startswith(b"0x"):
             self._frame(line, number)
         elif line and not line.startswith(b"#"):
             self._finish_stack()
@@ -165,13 +165,14 @@ class _Reader:
         match = _SAMPLE.fullmatch(line)
         if match is None:
             raise self._malformed(number, "it is not a sample")
-        live_objects, live_size, all_objects, all_size = (int(text) for text in match.groups()[:4])
+        live_objects, live_size, all_objects, all_size = map(int, match.group(1, 2, 3, 4))
         pairs = [(live_objects, live_size)]
         if self.header.has_alloc:
             pairs.insert(0, (all_objects, all_size))
         values: tuple[int, ...] = ()
         object_bytes = 0
         for count, size in pairs:
+            self._check_range(count, size, number)
             if count:
                 object_bytes = size // count
             values += self._scaled(count, size, number)
@@ -187,23 +188,24 @@ class _Reader:
             raise self._malformed(number, f"{size} bytes in no objects")
         rate = self.header.period
         if not self.header.is_scaled or count == 0:
-            return self._checked(count, size, number)
+            return count, size
         if size == 0:
             return 0, 0
         if (count < 0) != (size < 0):
             raise self._malformed(number, "counts and bytes have opposite signs")
         if rate <= 1:
-            return self._checked(count, size, number)
+            return count, size
         missed = math.exp(-(float(size) / float(count)) / float(rate))
         if missed == 1:
             raise self._malformed(number, "its objects are too small to have been sampled")
         scale = 1 / (1 - missed)
-        return self._checked(int(float(count) * scale), int(float(size) * scale), number)
+        scaled = int(float(count) * scale), int(float(size) * scale)
+        self._check_range(*scaled, number)
+        return scaled
 
-    def _checked(self, count: int, size: int, number: int) -> tuple[int, int]:
+    def _check_range(self, count: int, size: int, number: int) -> None:
         if max(abs(count), abs(size)) > _LARGEST:
             raise self._malformed(number, "its numbers are too large")
-        return count, size
 
     def _frame(self, line: bytes, number: int) -> None:
         place = self.locations.get(line)

@@ -12,7 +12,7 @@ from memsnap.pprof.profile import Mapping
 _SENTINELS = (b"--- Memory map: ---", b"MAPPED_LIBRARIES:")
 
 _HEX = r"(?:0x)?([0-9a-fA-F]{1,16})"
-_RANGE = rf"{_HEX}[\s-]?\s*{_HEX}:?"
+_RANGE = rf"{_HEX}(?:-|\s+){_HEX}:?"
 # 00400000-00b1b000 r-xp 00001000 fd:01 917602   /usr/bin/app
 _PROC_LINE = re.compile(
     rf"{_RANGE}(?:\s+([-rwxps]+))?(?:\s+([0-9a-fA-F]{{1,16}}))?"
@@ -23,6 +23,12 @@ _BRIEF_LINE = re.compile(
     rf"{_RANGE}(?:\s+([-rwxp]+))?(?:\s+(\S+))?"
     r"(?:\s+\(@([0-9a-fA-F]{1,16})\))?(?:\s+([0-9a-fA-F]+))?.*"
 )
+# Names may stand for names: without bounds, a few lines could become gigabytes.
+_MAX_NAMES = 64
+_MAX_VALUE_CHARACTERS = 1024
+_MAX_LINE_CHARACTERS = 8192
+_MAX_MAPPINGS = 4096
+
 _LIBRARY = re.compile(r"\.so($|[._]\d+)")
 
 
@@ -40,17 +46,21 @@ def read_memory_map(lines: Iterable[bytes]) -> tuple[Mapping, ...]:
     names: dict[str, str] = {}
     mappings: list[Mapping] = []
     for raw in lines:
-        line = raw.decode("utf-8", "replace").strip()
-        for key, value in names.items():
-            line = line.replace(key, value)
+        line = _substituted(raw.decode("utf-8", "replace").strip(), names)
         mapping = _mapping(line)
-        if mapping is not None:
+        if mapping is not None and len(mappings) < _MAX_MAPPINGS:
             mappings.append(mapping)
-        elif "=" in line and len(names) < 100:
+        elif mapping is None and "=" in line and len(names) < _MAX_NAMES:
             key, _, value = line.partition("=")
-            names[f"${key.strip()}"] = value.strip()
+            names[f"${key.strip()}"] = value.strip()[:_MAX_VALUE_CHARACTERS]
     mappings.sort(key=lambda mapping: not _is_program(mapping))
     return tuple(mappings)
+
+
+def _substituted(line: str, names: dict[str, str]) -> str:
+    for key, value in names.items():
+        line = line[:_MAX_LINE_CHARACTERS].replace(key, value)
+    return line[:_MAX_LINE_CHARACTERS]
 
 
 def _mapping(line: str) -> Mapping | None:
@@ -62,6 +72,8 @@ def _mapping(line: str) -> Mapping | None:
     else:
         return None
     if permissions and "x" not in permissions:
+        return None
+    if int(limit, 16) <= int(start, 16):
         return None
     return Mapping(
         start=int(start, 16),

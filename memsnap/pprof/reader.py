@@ -30,25 +30,29 @@ class _Look(NamedTuple):
     hint: str
 
 
-_LOOKS = tuple(
-    _Look(re.compile(pattern), what, hint)
-    for pattern, what, hint in (
-        (rb"JAVA PROFILE 1\.", "a Java heap dump (hprof)", "memsnap reads Go and C++ profiles"),
-        (rb"FLR\0", "a Java flight recording (JFR)", "memsnap reads Go and C++ profiles"),
-        (rb"go 1\.\d+ trace\0", "a Go execution trace", _FETCH_HINT),
-        (rb"go1\.\d+ heap dump\n", "a dump of debug.WriteHeapDump", _FETCH_HINT),
-        (rb"\x7fELF", "an ELF executable", _FETCH_HINT),
-        (rb"PK\x03\x04", "a zip archive", "unpack it first"),
-        (rb"SQLite format 3\0", "an SQLite database", _FETCH_HINT),
-        (rb"goroutine(leak)? profile: total", "a goroutine profile as text", _FETCH_HINT),
-        (rb"goroutine \d+ .*\[", "a listing of goroutine stacks", _FETCH_HINT),
-        (rb"\S+ profile: total \d", "a count profile as text", _FETCH_HINT),
-        (rb"--- (mutex|contentionz?)", "a mutex or block profile as text", _FETCH_HINT),
-        (rb"--- (threadz|Thread)", "a thread profile as text", _FETCH_HINT),
-        (rb"(?i)\s*(<!doctype html|<html|<head|<body)", "an HTML page", _ADDRESS_HINT),
-        (rb"\s*<", "XML or HTML", _ADDRESS_HINT),
-        (rb"\s*[{\[]", "JSON", _ADDRESS_HINT),
-    )
+def _looks(*rows: tuple[bytes, str, str]) -> tuple[_Look, ...]:
+    return tuple(_Look(re.compile(pattern), what, hint) for pattern, what, hint in rows)
+
+
+_BINARY_LOOKS = _looks(
+    (rb"JAVA PROFILE 1\.", "a Java heap dump (hprof)", "memsnap reads Go and C++ profiles"),
+    (rb"FLR\0", "a Java flight recording (JFR)", "memsnap reads Go and C++ profiles"),
+    (rb"go 1\.\d+ trace\0", "a Go execution trace", _FETCH_HINT),
+    (rb"go1\.\d+ heap dump\n", "a dump of debug.WriteHeapDump", _FETCH_HINT),
+    (rb"\x7fELF", "an ELF executable", _FETCH_HINT),
+    (rb"PK\x03\x04", "a zip archive", "unpack it first"),
+    (rb"SQLite format 3\0", "an SQLite database", _FETCH_HINT),
+)
+_TEXT_LOOKS = _looks(
+    (rb"goroutine(leak)? profile: total", "a goroutine profile as text", _FETCH_HINT),
+    (rb"goroutine \d+ .*\[", "a listing of goroutine stacks", _FETCH_HINT),
+    (rb"\S+ profile: total \d", "a count profile as text", _FETCH_HINT),
+    (rb"--- (mutex|contention)", "a mutex or block profile as text", _FETCH_HINT),
+    (rb"--- (threadz|Thread)", "a thread profile as text", _FETCH_HINT),
+    (rb"(?i)\s*(<!doctype html|<html|<head|<body)", "an HTML page", _ADDRESS_HINT),
+    (rb"\s*<", "XML or HTML", _ADDRESS_HINT),
+    (rb"\s*[{\[]", "JSON", _ADDRESS_HINT),
+    (rb"", "plain text", _ADDRESS_HINT),
 )
 
 
@@ -83,15 +87,15 @@ def excerpt(content: bytes) -> str:
 
 
 def _refuse_foreign(content: bytes, name: str) -> None:
-    for look in _LOOKS:
+    for look in _BINARY_LOOKS:
         if look.pattern.match(content):
-            quote = f": '{excerpt(content)}'" if _is_text(content) else ""
-            raise FormatError(f"{name} is {look.what}, not a heap profile{quote}", hint=look.hint)
+            raise FormatError(f"{name} is {look.what}, not a heap profile", hint=look.hint)
     if _is_text(content):
+        look = next(look for look in _TEXT_LOOKS if look.pattern.match(content))
         raise FormatError(
-            f"{name} is plain text, not a heap profile: '{excerpt(content)}'", hint=_ADDRESS_HINT
+            f"{name} is {look.what}, not a heap profile: '{excerpt(content)}'", hint=look.hint
         )
-    # A message starts with a field of its own: numbers 1 to 15, a varint or a length.
+    # A message starts with one of its own fields: number 1 to 15, a varint or a length.
     if not (8 <= content[0] < 128 and content[0] & 7 in (0, 2)):
         raise FormatError(
             f"{name} is binary data of an unknown format, not a heap profile: it starts with"
@@ -101,9 +105,5 @@ def _refuse_foreign(content: bytes, name: str) -> None:
 
 
 def _is_text(content: bytes) -> bool:
-    """Whether the beginning is UTF-8 without control characters, which no message lacks."""
-    start = content[:512]
-    if re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", start):
-        return False
-    # The cut may have gone through a character of up to four bytes.
-    return "\ufffd" not in start.decode("utf-8", "replace")[:-3]
+    """Whether the beginning lacks control characters, which no pprof message does."""
+    return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", content[:512])

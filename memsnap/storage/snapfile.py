@@ -13,7 +13,7 @@ import msgspec
 
 from memsnap.errors import FileError, FormatError
 from memsnap.pprof import wire
-from memsnap.pprof.encode import compress, encode
+from memsnap.pprof.encode import compress, delimited, encode
 from memsnap.pprof.reader import DEFAULT_MAX_BYTES, read
 from memsnap.snapshot import Capture, Snapshot
 
@@ -66,7 +66,7 @@ def from_bytes(data: bytes, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) ->
         raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
 
     def content(number: int) -> bytes | None:
-        spans = fields.get(number)
+        spans = fields.get(number << 3 | wire.LENGTH_DELIMITED)
         if spans is None or not len(spans):
             return None
         return heap.extension[int(spans.start[-1]) : int(spans.end[-1])]
@@ -83,11 +83,11 @@ def from_bytes(data: bytes, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) ->
 def to_bytes(snapshot: Snapshot) -> bytes:
     """Return the bytes of a `.snap` file: a gzip-compressed profile.proto message."""
     meta = msgspec.json.encode(_Meta(format=FORMAT, capture=snapshot.capture))
-    extension = _field(_CAPTURE, meta)
+    extension = delimited(_CAPTURE, meta)
     if snapshot.goroutine_profile is not None:
-        extension += _field(_GOROUTINES, snapshot.goroutine_profile)
+        extension += delimited(_GOROUTINES, snapshot.goroutine_profile)
     if snapshot.leak_profile is not None:
-        extension += _field(_LEAKS, snapshot.leak_profile)
+        extension += delimited(_LEAKS, snapshot.leak_profile)
     return compress(encode(replace(snapshot.heap, extension=extension)))
 
 
@@ -124,15 +124,6 @@ def _capture(data: bytes, name: str) -> Capture:
         return msgspec.json.decode(data, type=_Meta).capture
     except msgspec.MsgspecError as error:
         raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
-
-
-def _field(number: int, content: bytes) -> bytes:
-    head, length = bytearray([number << 3 | 2]), len(content)
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + content
 
 
 def _file_error(verb: str, path: Path, error: OSError) -> FileError:

@@ -13,7 +13,8 @@ import pytest
 import scenario_truth
 from pprof_oracle import Line, Pprof, Row
 from scenario_truth import Site, Truth
-from services import Service, save_heap
+from services import Service, running, save_heap
+from toolchains import RELEASES, Go
 
 pytestmark = pytest.mark.go
 
@@ -22,6 +23,7 @@ LEAKS = [truth.name for truth in scenario_truth.all_truths() if truth.leaks]
 OWN_LEAKS = [name for name in LEAKS if all(site.leaf for site in scenario_truth.load(name).sites)]
 HEALTHY = [truth.name for truth in scenario_truth.all_truths() if not truth.leaks]
 PEAKS = [truth.name for truth in scenario_truth.all_truths() if truth.peak]
+EVERY_ALLOCATION = {"GODEBUG": "memprofilerate=1"}
 SLACK_BYTES = 4 << 10
 # The runtime allocates a sudog, 112 bytes, on the line where a goroutine blocks, and drops its
 # spare ones at a GC: 100 of them may come or go unseen by the scenario.
@@ -55,25 +57,24 @@ def run(
 
     def measured(name: str) -> Run:
         if name not in done:
-            done[name] = _measure(name, service, pprof, tmp_path_factory.mktemp(name))
+            folder = tmp_path_factory.mktemp(name)
+            with service(name, env=EVERY_ALLOCATION) as scenario:
+                done[name] = _measure(scenario_truth.load(name), scenario, pprof, folder)
         return done[name]
 
     return measured
 
 
-def _measure(name: str, service: Start, pprof: Pprof, folder: Path) -> Run:
-    truth = scenario_truth.load(name)
-    with service(name, env={"GODEBUG": "memprofilerate=1"}) as scenario:
-        scenario.heap()  # the first profile allocates the profiler's own tables
-        scenario.step(truth.settle)
-        before, held_before = save_heap(scenario, folder / "before"), scenario.vars()
-        scenario.step(truth.ops)
-        after, held_after = save_heap(scenario, folder / "after"), scenario.vars()
-        at_peak = None
-        if truth.peak:
-            scenario.step(truth.peak)
-            peak = save_heap(scenario, folder / "peak")
-            at_peak = pprof.top_lines(peak, base=before)
+def _measure(truth: Truth, scenario: Service, pprof: Pprof, folder: Path) -> Run:
+    scenario.heap()  # the first profile allocates the profiler's own tables
+    scenario.step(truth.settle)
+    before, held_before = save_heap(scenario, folder / "before"), scenario.vars()
+    scenario.step(truth.ops)
+    after, held_after = save_heap(scenario, folder / "after"), scenario.vars()
+    at_peak = None
+    if truth.peak:
+        scenario.step(truth.peak)
+        at_peak = pprof.top_lines(save_heap(scenario, folder / "peak"), base=before)
     return Run(
         truth=truth,
         grew=pprof.top_lines(after, base=before),
@@ -97,7 +98,25 @@ def _own_bytes(grew: Grew, truth: Truth) -> int:
 
 @pytest.mark.parametrize("name", scenario_truth.names())
 def test_each_site_changes_by_what_its_header_says(name: str, run: Callable[[str], Run]) -> None:
-    measured = run(name)
+    _check_sites(run(name))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("release", sorted(RELEASES))
+def test_other_releases_of_go_tell_the_same_truth(
+    release: str, go_release: Callable[[str], Go], tmp_path: Path
+) -> None:
+    go = go_release(release)
+    programs = go.build_all(scenario_truth.SCENARIOS, scenario_truth.names())
+    for truth in scenario_truth.all_truths():
+        folder = tmp_path / truth.name
+        folder.mkdir()
+        with running(programs[truth.name], "-until-eof", env=EVERY_ALLOCATION) as scenario:
+            _check_sites(_measure(truth, scenario, Pprof.of(go), folder))
+
+
+def _check_sites(measured: Run) -> None:
     for site in measured.truth.sites:
         row = measured.site(site)
         if site.per_op is None or site.size_bytes is None:

@@ -1,0 +1,171 @@
+"""Single rows of a table as plain values: what reports print and scripts loop over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from memsnap.analysis.diff import Diff
+from memsnap.analysis.names import is_standard, package_of
+from memsnap.analysis.table import Amounts, Bounds, By, Table, Verdict
+from memsnap.pprof.profile import Int64s
+
+
+class Sort(Enum):
+    """The order of rows, largest first."""
+
+    CONFIDENCE = "confidence"  # sure growth first, by its lower bound; the rest by growth
+    GROWTH = "growth"
+    AFTER = "after"  # live in the last capture
+    SURVIVED = "survived"
+    ALLOCATED = "allocated"
+    OBJECTS = "objects"  # growth in objects
+    CUM = "cum"  # growth with callees; rows by function
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Objects and bytes."""
+
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Lower and upper limits; equal ones are one number."""
+
+    low_objects: int
+    high_objects: int
+    low_bytes: int
+    high_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a stack; `line` is 0 where it is unknown."""
+
+    function: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a diff.  Texts are empty, and numbers None, where they do not apply.
+
+    `growth_limits` are those of the 95 % interval.  `stack` is innermost first: the row's own
+    for a row by site, that of the largest change for a group.
+    """
+
+    by: By
+    type: str
+    alloc: str
+    function: str
+    file: str
+    line: int
+    package: str
+    object_bytes: int | None
+    before: Amount
+    after: Amount
+    growth: Amount
+    growth_limits: Limits
+    allocated: Amount | None
+    freed: Amount | None
+    survived: Limits
+    born: Limits
+    died: Limits
+    samples: int
+    p_value: float
+    significant: bool
+    verdict: Verdict
+    history: tuple[int, ...]
+    cumulative: int | None
+    buckets: int
+    stack: tuple[Frame, ...]
+
+
+def order(table: Table, sort: Sort) -> Int64s:
+    """Return the row numbers in the order of `sort`."""
+    growth = table.growth.bytes
+    if sort is Sort.CONFIDENCE:
+        sure = table.significant & (growth > 0)
+        key = np.where(sure, table.growth_bounds.low_bytes, growth)
+        return np.lexsort((-table.after.bytes, -key, ~sure))
+    column = {
+        Sort.GROWTH: growth,
+        Sort.AFTER: table.after.bytes,
+        Sort.SURVIVED: table.survived.high_bytes,
+        Sort.ALLOCATED: growth if table.allocated is None else table.allocated.bytes,
+        Sort.OBJECTS: table.growth.objects,
+        Sort.CUM: growth if table.cumulative is None else table.cumulative,
+    }[sort]
+    return np.lexsort((-table.after.bytes, -column))
+
+
+def rows(diff: Diff, table: Table, numbers: Int64s) -> Iterator[Row]:
+    """Return the rows of `table` with the given numbers."""
+    return (row(diff, table, int(number)) for number in numbers)
+
+
+def row(diff: Diff, table: Table, number: int) -> Row:
+    """Return one row of one of the tables of `diff`."""
+    keys = table.keys
+    size = int(keys.object_bytes[number])
+    return Row(
+        by=table.by,
+        type=keys.text(keys.type, number),
+        alloc=keys.text(keys.alloc, number),
+        function=keys.text(keys.function, number),
+        file=keys.text(keys.file, number),
+        line=int(keys.line[number]),
+        package=keys.text(keys.package, number),
+        object_bytes=size if size > 0 else None,
+        before=_amount(table.before, number),
+        after=_amount(table.after, number),
+        growth=_amount(table.growth, number),
+        growth_limits=_limits(table.growth_bounds, number),
+        allocated=None if table.allocated is None else _amount(table.allocated, number),
+        freed=None if table.freed is None else _amount(table.freed, number),
+        survived=_limits(table.survived, number),
+        born=_limits(table.born, number),
+        died=_limits(table.died, number),
+        samples=int(table.changed[number]),
+        p_value=float(table.p_value[number]),
+        significant=bool(table.significant[number]),
+        verdict=table.verdict[number],
+        history=tuple(table.history[number].tolist()),
+        cumulative=None if table.cumulative is None else int(table.cumulative[number]),
+        buckets=int(keys.members[number]),
+        stack=tuple(Frame(*frame) for frame in diff.stack(table, number)),
+    )
+
+
+def own_frame(stack: tuple[Frame, ...], module: str) -> Frame | None:
+    """Return the innermost frame of the program's own code, as its authors would point at it.
+
+    That is package main or the main module's; where the module is unknown, the innermost frame
+    outside Go's library.  None where the whole stack belongs to others.
+    """
+    outside = None
+    for frame in stack:
+        package = package_of(frame.function)
+        if package == "main" or (module and (package + "/").startswith(module + "/")):
+            return frame
+        if outside is None and not is_standard(package) and package:
+            outside = frame
+    return outside
+
+
+def _amount(amounts: Amounts, number: int) -> Amount:
+    return Amount(int(amounts.objects[number]), int(amounts.bytes[number]))
+
+
+def _limits(bounds: Bounds, number: int) -> Limits:
+    return Limits(
+        int(bounds.low_objects[number]),
+        int(bounds.high_objects[number]),
+        int(bounds.low_bytes[number]),
+        int(bounds.high_bytes[number]),
+    )

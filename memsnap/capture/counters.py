@@ -1,0 +1,90 @@
+"""Asks a target for its MemStats, by the cheapest way that it offers."""
+
+from memsnap.capture.fetch import Answer, fetch
+from memsnap.capture.memstats import parse_expvar, parse_metrics, parse_trailer
+from memsnap.capture.probe import Located
+from memsnap.capture.routes import AS_TEXT, PLAIN, expvar_paths, metrics_paths
+from memsnap.capture.target import Query
+from memsnap.errors import FormatError, TargetError
+from memsnap.pprof.envelope import unwrap
+from memsnap.snapshot import MemStats
+from memsnap.units import format_count
+
+# The text form is 14 to 63 times as large as the proto and takes seconds for deep stacks; above
+# this many samples it would cost the target more than the counters are worth.
+TRAILER_MAX_SAMPLES = 10_000
+
+# A target that is slow with its counters keeps them, so that the profile is not held up.
+_TIMEOUT_S = 5.0
+
+
+class Counters:
+    """One visit's way to the counters; `notes` gather what stood in the way.
+
+    After a request that hangs or breaks none is made any more: a visit must not wait for every
+    path in turn.
+    """
+
+    def __init__(self, place: Located) -> None:
+        self.notes: list[str] = []
+        self._place = place
+        self._broken = False
+
+    def cheap(self) -> MemStats | None:
+        """Return what expvar has, all of MemStats for one short stop of the world."""
+        for path in expvar_paths(self._place.endpoint.prefix):
+            answer = self._get(path)
+            stats = parse_expvar(answer.content_type, self._body(answer)) if answer else None
+            if stats:
+                return stats
+        return None
+
+    def best(self, heap_samples: int) -> MemStats | None:
+        """Return what expvar has, else the text profile's trailer, else the metrics.
+
+        `heap_samples` is the number of samples of the heap profile, which tells how large its
+        text would be.
+        """
+        stats = self.cheap() or self._trailer(heap_samples) or self._metrics()
+        if stats is None and not self.notes:
+            self.notes.append("The target offers no counters (runtime.MemStats).")
+        return stats
+
+    def _trailer(self, heap_samples: int) -> MemStats | None:
+        if heap_samples > TRAILER_MAX_SAMPLES:
+            self.notes.append(
+                f"The profile has {format_count(heap_samples)} samples: its text form, which ends "
+                "in counters, was not asked for, since it would cost the target too much."
+            )
+            return None
+        path = f"{self._place.endpoint.prefix}/heap"
+        answer = self._get(path, AS_TEXT, self._place.access.timeout_s)
+        return parse_trailer(self._body(answer)) if answer else None
+
+    def _metrics(self) -> MemStats | None:
+        for path in metrics_paths(self._place.endpoint.prefix):
+            answer = self._get(path)
+            if answer and (stats := parse_metrics(self._body(answer).decode("utf-8", "replace"))):
+                return stats
+        return None
+
+    def _get(
+        self, path: str, parameters: Query = PLAIN, timeout_s: float = _TIMEOUT_S
+    ) -> Answer | None:
+        if self._broken:
+            return None
+        place = self._place
+        limit = min(timeout_s, place.access.timeout_s)
+        try:
+            answer = fetch(place.endpoint, place.access, path, parameters, timeout_s=limit)
+        except TargetError as error:
+            self._broken = True
+            self.notes.append(f"Counters could not be had: {error.message}.")
+            return None
+        return answer if answer.status == 200 else None
+
+    def _body(self, answer: Answer) -> bytes:
+        try:
+            return unwrap(answer.body, name=answer.url, max_bytes=self._place.access.max_bytes)
+        except FormatError:
+            return b""  # then it holds no counters either

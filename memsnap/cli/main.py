@@ -1,0 +1,110 @@
+"""`memsnap`: the command group, and the one place where errors become a line and an exit code.
+
+Commands load on first use, so that `memsnap --help` costs no more than click.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memsnap import __version__
+from memsnap.errors import MemsnapError
+
+_COMMANDS = {
+    "capture": ("memsnap.cli.capture", "Take a heap snapshot of a live Go process."),
+    "diff": ("memsnap.cli.diff", "Say what survives and what grows between captures."),
+    "show": ("memsnap.cli.show", "Describe one capture: memory, counters, largest sites."),
+    "top": ("memsnap.cli.show", "List what is live in one capture, the largest first."),
+    "export": ("memsnap.cli.export", "Convert a capture: pprof, folded, csv, json, parquet."),
+    "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
+    "completion": ("memsnap.cli.completion", "Print the shell completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and return the command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the short helps without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="memsnap %(version)s")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="MEMSNAP_CONFIG",
+    help="TOML file with defaults for the options of the commands.",
+)
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None) -> None:
+    """Which Go objects survive garbage collection, where they come from, and how sure that is.
+
+    \b
+    memsnap capture -p PID -o a.snap
+    memsnap capture -p PID -o b.snap
+    memsnap diff a.snap b.snap
+    """
+    if config is not None:
+        ctx.default_map = _defaults(config)
+
+
+def _defaults(path: Path) -> dict[str, Any]:
+    """Return the defaults of `path` by command, checked against the options that exist."""
+    from memsnap.cli.config import load_defaults
+
+    return load_defaults(path, lambda name: cli.get_command(click.Context(cli), name))
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    # OpenBLAS starts a thread per core on import of numpy, for arithmetic that is not done here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        code = cli.main(standalone_mode=False)
+    except MemsnapError as error:
+        click.echo(f"memsnap: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  try: {error.hint}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("memsnap: interrupted; what was written before is complete", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough; keep Python from reporting it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

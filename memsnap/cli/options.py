@@ -1,0 +1,153 @@
+"""Options that several commands share, and what they mean in memsnap's own values."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from memsnap import units
+from memsnap.errors import UsageError
+
+if TYPE_CHECKING:
+    from memsnap.analysis.select import Selection
+    from memsnap.capture.access import Access
+    from memsnap.report.ink import Ink
+    from memsnap.snapshot import Snapshot
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def size(text: str) -> int:
+    """Return integer bytes: 512, 64kB, 5MB, 1.5GiB (1 kB = 1024)."""
+    return _parsed(units.parse_bytes, text)
+
+
+def duration(text: str) -> float:
+    """Return seconds: 10s, 1m30s, 250ms."""
+    return _parsed(units.parse_duration, text)
+
+
+def _parsed(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise click.BadParameter(f"{error.message}; {error.hint}") from error
+
+
+def source_argument(name: str, **settings: Any) -> Callable[[F], F]:
+    """Return an argument that takes files (completed by the shell), URLs and `pid:N`."""
+    return click.argument(name, type=click.Path(path_type=str), **settings)
+
+
+_ACCESS = [
+    click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
+                 help="Header to send to the target; may be repeated."),
+    click.option("--user", default="", metavar="NAME", help="User name for basic auth."),
+    click.option("--password-file", default="", metavar="FILE", help="File with its password."),
+    click.option("--password-env", default="", metavar="VAR", help="Variable with its password."),
+    click.option("--token-file", default="", metavar="FILE", help="File with a bearer token."),
+    click.option("--token-env", default="", metavar="VAR", help="Variable with a bearer token."),
+    click.option("--ca", default="", metavar="FILE", help="CA certificates to trust, PEM."),
+    click.option("--cert", default="", metavar="FILE", help="Client certificate, PEM."),
+    click.option("--key", default="", metavar="FILE", help="Its key, PEM."),
+    click.option("--insecure", is_flag=True, help="Do not check the server's certificate."),
+    click.option("--timeout", type=duration, default="30s", show_default=True,
+                 help="Deadline of each request, to the last byte."),
+    click.option("--max-size", type=size, default="256MB", show_default=True,
+                 help="Largest answer or file to read, also after decompression."),
+]  # fmt: skip
+
+_FILTERS = [
+    click.option("--focus", default="", metavar="TYPE",
+                 help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'."),
+    click.option("--in", "function", default="", metavar="FUNC",
+                 help="Only stacks through this function."),
+    click.option("--package", default="", metavar="PATH", help="Only stacks through this package."),
+    click.option("--file", default="", metavar="PATH", help="Only stacks through this file."),
+    click.option("--min-bytes", type=size, default="0", metavar="SIZE",
+                 help="Leave out rows that changed (or hold) less."),
+]  # fmt: skip
+
+
+def access_options(command: F) -> F:
+    """Add the options for reaching a target; the command gets them as `**access`."""
+    return _with(command, _ACCESS)
+
+
+def filter_options(command: F) -> F:
+    """Add the options that select rows."""
+    return _with(command, _FILTERS)
+
+
+def _with(command: F, options: Sequence[Callable[..., Any]]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def make_access(given: dict[str, Any]) -> "Access":
+    """Return the Access that the options of `access_options` describe."""
+    from dataclasses import replace
+
+    from memsnap.capture.access import SecretSource, make_access
+
+    access = make_access(
+        headers=given["headers"],
+        user=given["user"],
+        password=SecretSource(file=given["password_file"], variable=given["password_env"]),
+        bearer=SecretSource(file=given["token_file"], variable=given["token_env"]),
+        ca_file=given["ca"],
+        client_certificate=given["cert"],
+        client_key=given["key"],
+        insecure=given["insecure"],
+    )
+    return replace(access, timeout_s=given["timeout"], max_bytes=given["max_size"])
+
+
+def make_selection(given: dict[str, Any]) -> "Selection":
+    """Return the Selection that the options of `filter_options` describe."""
+    from memsnap.analysis.select import Selection
+
+    names = ("focus", "function", "package", "file", "min_bytes")
+    return Selection(**{name: given[name] for name in names})
+
+
+def load_all(sources: tuple[str, ...], given: dict[str, Any]) -> "list[Snapshot]":
+    """Return the snapshots of all sources; live ones are visited with the access options."""
+    from memsnap import api
+
+    live = any(api.is_target(source) for source in sources)
+    access = make_access(given) if live else None
+    return [api.load(source, access=access, max_bytes=given["max_size"]) for source in sources]
+
+
+def terminal() -> "Ink":
+    """Return how to write to standard output: its width and colours, plain when piped.
+
+    `NO_COLOR` turns colours off, `FORCE_COLOR` on, `COLUMNS` sets the width.
+    """
+    from memsnap.report.ink import Ink
+
+    wanted = bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    dumb = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Ink(width=shutil.get_terminal_size((100, 24)).columns, colour=wanted and not dumb)
+
+
+def say(text: str) -> None:
+    """Tell the user, not the pipe: write a line to standard error."""
+    click.echo(text, err=True)
+
+
+def write_out(path: str, data: bytes) -> None:
+    """Write `data` to a file, whole or not at all, or to standard output for `-`."""
+    if path == "-":
+        click.get_binary_stream("stdout").write(data)
+        return
+    from memsnap.storage.snapfile import write_atomically
+
+    write_atomically(Path(path), data)

@@ -1,0 +1,1 @@
+"""What memsnap says: terminal text, JSON, Markdown, and files for other tools."""

@@ -1,0 +1,190 @@
+"""A diff as JSON: everything that the report says and all that it leaves out.
+
+The form is `memsnap.diff/1`, described by `schemas/diff-1.json`; keys are only ever added to it.
+Sizes are integer bytes, times ISO 8601 in UTC, limits those of a 95 % interval.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from memsnap.analysis.diff import Diff
+from memsnap.analysis.findings import Finding, find
+from memsnap.analysis.ledger import ledger
+from memsnap.analysis.lineage import elapsed_s
+from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
+from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort, order, row, rows
+from memsnap.analysis.stats import CONFIDENCE, FALSE_DISCOVERY_RATE
+from memsnap.analysis.table import By
+from memsnap.snapshot import Snapshot
+
+SCHEMA = "memsnap.diff/1"
+
+
+def diff_json(diff: Diff, *, by: By, sort: Sort) -> str:
+    """Return the document as JSON text: one key a line at the top, one row a line below."""
+    document = diff_document(diff, by=by, sort=sort)
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list) and value:
+            items = ",\n    ".join(_json(item) for item in value)
+            lines.append(f"  {_json(key)}: [\n    {items}\n  ]")
+        else:
+            lines.append(f"  {_json(key)}: {_json(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE) -> dict[str, Any]:
+    """Return the document as values that JSON knows.
+
+    `sites` are the selected rows by site; a grouping other than by site adds `groups`.
+    """
+    checks = reconcile(diff)
+    sites = diff.sites
+    document = {
+        "schema": SCHEMA,
+        "confidence": CONFIDENCE,
+        "false_discovery_rate": FALSE_DISCOVERY_RATE,
+        "relation": diff.lineage.relation.value,
+        "warnings": list(diff.lineage.warnings),
+        "elapsed_s": elapsed_s(diff.before.capture, diff.after.capture),
+        "selection": asdict(diff.selection),
+        "captures": [capture_document(snapshot) for snapshot in diff.snapshots],
+        "totals": _totals(diff),
+        "reconciliation": _reconciliation(checks),
+        "findings": [finding_document(finding) for finding in find(diff, checks)],
+        "sites": [row_document(item) for item in rows(diff, sites, order(sites, sort))],
+    }
+    if by is not By.SITE:
+        table = diff.table(by)
+        document["group_by"] = by.value
+        document["groups"] = [row_document(item) for item in rows(diff, table, order(table, sort))]
+    return document
+
+
+def capture_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return one capture's circumstances; null where the target did not tell."""
+    capture, process = snapshot.capture, snapshot.capture.process
+    stats, memory, gc = capture.mem_stats, capture.memory, capture.gc
+    parts = ledger(capture)
+    return {
+        "name": snapshot.name,
+        "time": capture.taken.isoformat() if capture.taken else None,
+        "target": capture.target,
+        "service": capture.service,
+        "pid": process.pid,
+        "start_time_ns": process.start_time_ns,
+        "executable": process.executable,
+        "build_id": process.build_id,
+        "go_version": process.go_version,
+        "module": process.module,
+        "module_version": process.module_version,
+        "vcs_revision": process.vcs_revision,
+        "gc": asdict(gc) if gc else None,
+        "num_gc": stats.num_gc if stats else None,
+        "heap_alloc": stats.heap_alloc if stats else None,
+        "rss": memory.rss if memory else None,
+        "goroutines": capture.goroutines,
+        "sample_rate_bytes": snapshot.heap.period,
+        "mem_stats": asdict(stats) if stats else None,
+        "memory": asdict(memory) if memory else None,
+        "ledger": None
+        if parts is None
+        else {
+            "entries": [asdict(entry) for entry in parts.entries],
+            "go_bytes": parts.go_bytes,
+            "rss_bytes": parts.rss,
+            "non_go_bytes": parts.non_go,
+        },
+        "notes": list(capture.notes),
+    }
+
+
+def row_document(row: Row) -> dict[str, Any]:
+    """Return one row; a site in a group's place has null where several differ."""
+    return {
+        "type": row.type or None,
+        "alloc": row.alloc or None,
+        "function": row.function,
+        "file": row.file,
+        "line": row.line,
+        "package": row.package,
+        "object_bytes": row.object_bytes,
+        "before": _amount(row.before),
+        "after": _amount(row.after),
+        "growth": {**_amount(row.growth), **_limits(row.growth_limits)},
+        "allocated": None if row.allocated is None else _amount(row.allocated),
+        "freed": None if row.freed is None else _amount(row.freed),
+        "born": _limits(row.born),
+        "died": _limits(row.died),
+        "survived": _limits(row.survived),
+        "cumulative_growth_bytes": row.cumulative,
+        "samples": row.samples,
+        "p_value": row.p_value,
+        "significant": row.significant,
+        "verdict": row.verdict.value,
+        "history_bytes": list(row.history),
+        "buckets": row.buckets,
+        "stack": [_frame(frame) for frame in row.stack],
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """Return one finding; `at` is the line of code to open."""
+    return {
+        "id": finding.id,
+        "severity": finding.severity.name.lower(),
+        "title": finding.title,
+        "detail": list(finding.detail),
+        "advice": finding.advice,
+        "at": _frame(finding.at) if finding.at else None,
+        "evidence": dict(finding.evidence),
+    }
+
+
+def _totals(diff: Diff) -> dict[str, Any]:
+    total = row(diff, diff.totals, 0) if len(diff.selected) else None
+    if total is None:
+        return {}
+    document = row_document(total)
+    kept = ("before", "after", "growth", "allocated", "freed", "born", "died", "survived")
+    return {key: document[key] for key in kept} | {"sites": len(diff.selected)}
+
+
+def _reconciliation(checks: Reconciliation) -> dict[str, Any]:
+    return {
+        "before": _live(checks.before),
+        "after": _live(checks.after),
+        "size_classes": [{**asdict(check), "agrees": check.agrees} for check in checks.classes],
+    }
+
+
+def _live(check: LiveCheck) -> dict[str, Any]:
+    return {
+        "heap_alloc_bytes": check.exact,
+        "estimate_bytes": check.estimate,
+        "low_bytes": check.low,
+        "high_bytes": check.high,
+        "agrees": check.agrees,
+    }
+
+
+def _amount(amount: Amount) -> dict[str, int]:
+    return {"objects": amount.objects, "bytes": amount.bytes}
+
+
+def _limits(limits: Limits) -> dict[str, int]:
+    return {
+        "low_objects": limits.low_objects,
+        "high_objects": limits.high_objects,
+        "low_bytes": limits.low_bytes,
+        "high_bytes": limits.high_bytes,
+    }
+
+
+def _frame(frame: Frame) -> dict[str, str | int]:
+    return {"function": frame.function, "file": frame.file, "line": frame.line}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

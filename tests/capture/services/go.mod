@@ -1,0 +1,3 @@
+module memsnap.test/capture
+
+go 1.21

@@ -1,0 +1,384 @@
+"""Whole captures of real Go services, through every door."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from memsnap.capture.access import Access, SecretSource, make_access
+from memsnap.capture.target import parse_target
+from memsnap.capture.visit import capture
+from memsnap.errors import FormatError, TargetError
+from memsnap.pprof.heap import heap_samples
+from memsnap.pprof.reader import read
+
+pytestmark = pytest.mark.go
+
+TCP = ("-listen", "127.0.0.1:0")
+HINTED = "--bearer-file"
+
+
+def visit(target, access=None, **options):
+    return capture(parse_target(target), access or Access(timeout_s=20), **options)
+
+
+def test_a_capture_by_url_holds_heap_proof_counters_and_process(service, go):
+    with service("subslice") as running:
+        running.step(100)
+        snapshot = visit(f"{running.address}/debug/pprof/heap?debug=1")
+        assert heap_samples(snapshot.heap, name="heap").live_objects.sum() > 0
+        described = snapshot.capture
+        assert snapshot.name == described.target == f"{running.address}/debug/pprof"
+        assert described.service == "subslice"
+        assert described.taken_ns == snapshot.heap.time_nanos > 0
+        assert described.gc.forced
+        assert described.gc.proven
+        assert described.gc.num_gc_after > described.gc.num_gc_before
+        assert described.mem_stats.source == "expvar"
+        assert described.mem_stats.by_size[0].size == 8
+        assert described.process.pid == running.pid
+        assert described.process.go_version == go.version
+        assert described.process.module == "memsnap.test/scenarios"
+        assert described.process.executable == str(running.program)
+        assert described.memory.rss > 1 << 20
+        assert described.notes == ()
+
+
+def test_a_capture_holds_the_goroutines_of_the_same_visit(service):
+    with service("channel_send") as running:
+        running.step(50)
+        snapshot = visit(running.address)
+    goroutines = read(snapshot.goroutine_profile, name="goroutine")
+    assert snapshot.capture.goroutines == goroutines.values[:, 0].sum() > 50
+
+
+def test_leaked_goroutines_come_along_where_the_runtime_knows_them(service, go):
+    with service("channel_send") as running:
+        running.step(50)
+        snapshot = visit(running.address)
+    assert (snapshot.leak_profile is not None) == (go.minor >= 27)
+
+
+def test_a_capture_by_pid_finds_the_port_and_says_so(service):
+    with service("subslice") as running:
+        snapshot = visit(f"pid:{running.pid}")
+        described = snapshot.capture
+        assert described.target == f"pid:{running.pid}"
+        assert described.process.pid == running.pid
+        assert described.gc.proven
+        place = f"{running.address}/debug/pprof"
+        assert described.notes == (f"Process {running.pid} was visited at {place}.",)
+
+
+def test_a_capture_by_pid_finds_a_unix_socket(service, doors, tmp_path):
+    path = str(tmp_path / "app.sock")
+    with service(doors, "-listen", f"unix:{path}") as running:
+        by_pid = visit(f"pid:{running.pid}")
+        by_path = visit(f"unix:{path}")
+        assert by_pid.capture.gc.proven
+        assert by_pid.capture.notes[0].endswith(f"unix:{path}:/debug/pprof.")
+        assert by_path.capture.target == f"unix:{path}"
+        assert by_path.capture.process.pid == running.pid
+
+
+def test_a_capture_by_pid_finds_an_abstract_socket(service, doors, tmp_path):
+    name = f"@memsnap-{os.getpid()}-{tmp_path.name}"
+    with service(doors, "-listen", f"unix:{name}") as running:
+        assert visit(f"pid:{running.pid}").capture.gc.proven
+        assert visit(f"unix:{name}").capture.process.pid == running.pid
+
+
+@pytest.fixture(scope="session")
+def isolated():
+    """How to run a program in a network namespace of its own, with loopback up."""
+    shell = 'ip link set lo up && exec "$0" "$@"'
+    command = ["unshare", "-n", "sh", "-c", shell]
+    if not (shutil.which("unshare") and shutil.which("ip")):
+        pytest.skip("needs unshare and ip")
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may make no network namespace")
+    return shutil.which("unshare"), command[1:]
+
+
+def test_a_capture_by_pid_enters_its_network_namespace(service, doors, isolated):
+    program, command = isolated
+    with service(program, *command, str(doors), *TCP) as running:
+        snapshot = visit(f"pid:{running.pid}")
+        assert snapshot.capture.gc.proven
+        assert snapshot.capture.service == "doors"
+        with pytest.raises(TargetError, match="refused"):
+            visit(running.address)
+
+
+def test_a_capture_by_pid_finds_a_socket_in_its_mount_namespace(service, doors, tmp_path):
+    shell = 'mount -t tmpfs none "$FOLDER" && exec "$0" "$@"'
+    command = ["-m", "sh", "-c", shell]
+    unshare = shutil.which("unshare")
+    environment = {**os.environ, "FOLDER": str(tmp_path)}
+    tried = unshare and subprocess.run(
+        [unshare, *command, "true"], env=environment, capture_output=True, check=False
+    )
+    if not tried or tried.returncode:
+        pytest.skip("this user may make no mount namespace")
+    path = tmp_path / "app.sock"
+    listen = ("-listen", f"unix:{path}")
+    with service(unshare, *command, str(doors), *listen, env={"FOLDER": str(tmp_path)}) as running:
+        assert not path.exists()
+        assert visit(f"pid:{running.pid}").capture.gc.proven
+
+
+def test_a_prefix_of_its_own_is_found_by_option_and_by_url(service, doors):
+    with service(doors, *TCP, "-prefix", "/secret/place") as running:
+        with pytest.raises(TargetError, match="none of its listeners answers as pprof") as caught:
+            visit(f"pid:{running.pid}")
+        assert running.address in caught.value.message
+        assert "--prefix" in caught.value.hint
+        assert visit(f"pid:{running.pid}", prefix="/secret/place/").capture.gc.proven
+        assert visit(running.address, prefix="/secret/place").capture.gc.proven
+        assert visit(f"{running.address}/secret/place/heap").capture.gc.proven
+
+
+def test_usual_prefixes_are_probed(service, doors):
+    with service(doors, *TCP, "-prefix", "/admin/debug/pprof") as running:
+        assert visit(f"pid:{running.pid}").capture.gc.proven
+
+
+def test_of_two_doors_one_is_taken_and_the_other_named(service, doors):
+    with service(doors, *TCP, *TCP, "-silent", "127.0.0.1:0") as running:
+        notes = visit(f"pid:{running.pid}").capture.notes
+    assert len(notes) == 2
+    assert "was visited at http://127.0.0.1:" in notes[0]
+    assert "It also answers as pprof at http://127.0.0.1:" in notes[1]
+
+
+def test_a_process_without_listeners_is_told(service, tmp_path):
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        with pytest.raises(TargetError, match="listens on no TCP port") as caught:
+            visit(f"pid:{sleeper.pid}")
+        assert "net/http/pprof" in caught.value.hint
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_a_process_that_is_gone_is_told():
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with pytest.raises(TargetError, match="there is no such process"):
+        visit(f"pid:{ended.pid}")
+
+
+def test_tls_is_verified_by_the_given_authority_only(service, doors, certificates):
+    pair = ("-cert", certificates.server, "-key", certificates.server_key)
+    with service(doors, *TCP, *pair) as running:
+        assert running.address.startswith("https://")
+        trusted = Access(ca_file=certificates.ca)
+        assert visit(running.address, trusted).capture.gc.proven
+        assert visit(running.address, Access(insecure=True)).capture.gc.proven
+        for access in (Access(), Access(ca_file=certificates.other_ca)):
+            with pytest.raises(TargetError, match="certificate is not trusted") as caught:
+                visit(running.address, access)
+            assert "--ca" in caught.value.hint
+            assert "--insecure" in caught.value.hint
+        with pytest.raises(TargetError, match="answered 400") as caught:
+            visit(running.address.replace("https:", "http:"))
+        assert "https://" in caught.value.hint
+        by_pid = visit(f"pid:{running.pid}").capture
+        assert by_pid.gc.proven
+        assert "certificate was not checked" in by_pid.notes[1]
+        checked = visit(f"pid:{running.pid}", trusted).capture
+        assert len(checked.notes) == 1
+
+
+def test_a_client_certificate_opens_the_door(service, doors, certificates):
+    pair = ("-cert", certificates.server, "-key", certificates.server_key)
+    access = make_access(ca_file=certificates.ca)
+    with service(doors, *TCP, *pair, "-client-ca", certificates.ca) as running:
+        with pytest.raises(TargetError) as caught:
+            visit(running.address, access)
+        assert "--cert" in caught.value.hint
+        known = replace(
+            access,
+            client_certificate=certificates.client,
+            client_key=certificates.client_key,
+        )
+        assert visit(running.address, known).capture.gc.proven
+
+
+def test_basic_auth_opens_the_door_and_is_never_told(service, doors, tmp_path):
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    with service(doors, *TCP, "-user", "ann:s3cret") as running:
+        with pytest.raises(TargetError, match="answered 401") as caught:
+            visit(running.address)
+        assert HINTED in caught.value.hint
+        with pytest.raises(TargetError, match="401 below /debug/pprof"):
+            visit(f"pid:{running.pid}")
+        access = make_access(user="ann", password=SecretSource(file=str(file)))
+        for snapshot in (
+            visit(running.address, access),
+            visit(running.address.replace("//", "//ann:s3cret@")),
+            visit(f"pid:{running.pid}", access),
+        ):
+            assert snapshot.capture.gc.proven
+            assert "s3cret" not in repr(snapshot.capture.target) + repr(snapshot.capture.notes)
+            assert "@" not in snapshot.name
+
+
+def test_a_bearer_token_opens_the_door(service, doors, monkeypatch):
+    monkeypatch.setenv("DOOR_TOKEN", "t0ken")
+    with service(doors, *TCP, "-token", "t0ken") as running:
+        access = make_access(bearer=SecretSource(variable="DOOR_TOKEN"))
+        assert visit(running.address, access).capture.gc.proven
+        with pytest.raises(TargetError, match="answered 401"):
+            visit(running.address, replace(access, bearer="wrong"))
+
+
+def test_a_host_that_is_not_allowed_is_told_and_a_header_helps(service, doors):
+    with service(doors, *TCP, "-host", "admin.local") as running:
+        with pytest.raises(TargetError, match="answered 403") as caught:
+            visit(running.address)
+        assert "allowed hosts" in caught.value.hint
+        access = make_access(headers=["Host: admin.local"])
+        assert visit(running.address, access).capture.gc.proven
+
+
+def test_without_expvar_the_trailer_proves_the_gc(service, doors):
+    with service(doors, *TCP, "-counters", "none") as running:
+        described = visit(running.address).capture
+    assert described.mem_stats.source == "debug=1"
+    assert described.mem_stats.heap_inuse > 0
+    assert described.gc.proven
+    assert "LastGC" in described.gc.reason
+
+
+def test_without_both_the_metrics_prove_the_gc(service, doors):
+    with service(doors, *TCP, "-counters", "metrics", "-no-text") as running:
+        described = visit(running.address).capture
+    assert described.mem_stats.source == "metrics"
+    assert described.gc.proven
+
+
+def test_without_any_counters_nothing_is_proven(service, doors):
+    with service(doors, *TCP, "-counters", "none", "-no-text") as running:
+        described = visit(running.address).capture
+    assert described.mem_stats is None
+    assert not described.gc.proven
+    assert described.notes == ("The target offers no counters (runtime.MemStats).",)
+
+
+@pytest.mark.parametrize("counters", ["expvar", "none"])
+def test_a_target_that_drops_the_gc_parameter_is_found_out(service, doors, counters):
+    no_other = {"GOGC": "off"}
+    with service(doors, *TCP, "-ignore-gc", "-counters", counters, env=no_other) as running:
+        proof = visit(running.address, goroutines=False).capture.gc
+    assert proof.forced
+    assert not proof.proven
+
+
+def test_a_plain_capture_forces_no_gc_and_claims_none(service):
+    with service("subslice") as running:
+        first = visit(running.address, gc=False, goroutines=False)
+        cycles = running.vars()["memstats"]["NumForcedGC"]
+    assert not first.capture.gc.forced
+    assert not first.capture.gc.proven
+    assert cycles == 0
+    assert first.goroutine_profile is None
+    assert first.leak_profile is None
+
+
+def steps(target, **options):
+    seen = []
+    visit(target, progress=seen.append, goroutines=False, **options)
+    return seen
+
+
+def test_the_first_profile_of_a_process_is_thrown_away(service):
+    every_object = {"GODEBUG": "memprofilerate=1"}  # so that the rule cannot miss by chance
+    with service("subslice", env=every_object) as running:
+        assert steps(running.address) == ["heap", "heap, after a warm-up", "counters"]
+        assert steps(running.address) == ["heap", "counters"]
+        assert steps(running.address, warm_up=True)[1] == "heap, after a warm-up"
+    with service("subslice", env=every_object) as running:
+        assert steps(running.address, warm_up=False) == ["heap", "counters"]
+
+
+def test_after_a_warm_up_the_next_capture_shows_no_growth_of_the_profiler(service):
+    def held(snapshot):
+        samples = heap_samples(snapshot.heap, name="heap")
+        names = snapshot.heap.strings
+        total = 0
+        for i in range(len(snapshot.heap)):
+            stack = snapshot.heap.stack[
+                snapshot.heap.stack_start[i] : snapshot.heap.stack_start[i + 1]
+            ]
+            lines = {
+                line
+                for at in stack
+                for line in range(
+                    snapshot.heap.locations.line_start[at],
+                    snapshot.heap.locations.line_start[at + 1],
+                )
+            }
+            functions = {
+                names[snapshot.heap.functions.name[snapshot.heap.locations.line_function[line]]]
+                for line in lines
+            }
+            if any(name.startswith("runtime/pprof.") for name in functions):
+                total += int(samples.live_bytes[i])
+        return total
+
+    with service("subslice", env={"GODEBUG": "memprofilerate=1"}) as running:
+        before, after = visit(running.address), visit(running.address)
+    assert abs(held(after) - held(before)) < 64 << 10
+
+
+def test_profiling_switched_off_is_told(service):
+    off = {"GODEBUG": "memprofilerate=0"}
+    with (
+        service("subslice", env=off) as running,
+        pytest.raises(FormatError, match="profiling is off"),
+    ):
+        visit(running.address)
+
+
+def test_an_executable_that_was_deleted_is_still_described(service, doors, tmp_path: Path):
+    copy = Path(shutil.copy(doors, tmp_path / "shop"))
+    with service(copy, *TCP) as running:
+        copy.unlink()
+        process = visit(f"pid:{running.pid}").capture.process
+    assert process.executable == str(copy)
+    assert process.module == "memsnap.test/capture"
+
+
+def test_a_tunnel_is_not_taken_for_the_service(service, doors, tmp_path):
+    """A local listener that forwards, as kubectl or ssh would, is not the process behind it."""
+    forwarder = tmp_path / "forward.py"
+    forwarder.write_text(
+        "import socket, sys, threading\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "print('listening http://127.0.0.1:%d' % listener.getsockname()[1], flush=True)\n"
+        "def pump(a, b):\n"
+        "    while data := a.recv(65536):\n"
+        "        b.sendall(data)\n"
+        "    b.shutdown(socket.SHUT_WR)\n"
+        "while True:\n"
+        "    near = listener.accept()[0]\n"
+        "    far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+        "    for pair in ((near, far), (far, near)):\n"
+        "        threading.Thread(target=pump, args=pair, daemon=True).start()\n"
+    )
+    with service(doors, *TCP) as running:
+        port = running.address.rpartition(":")[2]
+        with service(shutil.which("python3"), str(forwarder), port) as tunnel:
+            by_url = visit(tunnel.address).capture
+            assert by_url.process.pid is None
+            assert by_url.process.command == (str(doors), *TCP)
+            assert by_url.service == "doors"
+            assert by_url.memory is None
+            by_pid = visit(f"pid:{tunnel.pid}").capture
+            assert "is not that of process" in by_pid.notes[1]
