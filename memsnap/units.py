@@ -44,7 +44,7 @@ def format_bytes(size_bytes: float, *, signed: bool = False) -> str:
 
 
 def format_range(low_bytes: float, high_bytes: float) -> str:
-    """Return `15.0…28.6 MB`: both ends in the unit of the larger; one number if they print alike."""
+    """Return `15.0…28.6 MB`, both ends in the unit of the larger; one number if they are alike."""
     if format_bytes(low_bytes) == format_bytes(high_bytes):
         return format_bytes(low_bytes)
     largest = max(abs(low_bytes), abs(high_bytes))

@@ -30,16 +30,16 @@ def _functions(
 ) -> tuple[Int64s, Int32s]:
     """Return the distinct (sample, function) pairs of `samples`, samples counted from 0."""
     stack_start, stack = aligned.profile.stack_start, aligned.profile.stack
-    owner, places = _spread(stack_start[samples], stack_start[samples + 1])
+    owner, places = spread(stack_start[samples], stack_start[samples + 1])
     locations = stack[places]
-    inner, frames = _spread(aligned.frame_start[locations], aligned.frame_start[locations + 1])
+    inner, frames = spread(aligned.frame_start[locations], aligned.frame_start[locations + 1])
     functions = alignment.frames.function[aligned.frame[frames]].astype(np.int64)
     pairs = np.sort(owner[inner] << 32 | functions)
     pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
     return pairs >> 32, (pairs & 0xFFFFFFFF).astype(np.int32)
 
 
-def _spread(start: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
+def spread(start: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
     """Return every place in the ranges start..end, and the number of the range it is in."""
     length = end - start
     owner = np.repeat(np.arange(len(length)), length)

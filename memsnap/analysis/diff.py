@@ -1,19 +1,22 @@
 """Compare captures: what was born, what died, what survived, what grew, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from memsnap.analysis import estimate, stats
+from memsnap.analysis import estimate
 from memsnap.analysis.align import Alignment, align
 from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Cells, Counts
-from memsnap.analysis.groups import group, keys
+from memsnap.analysis.groups import Sums, group, keys
 from memsnap.analysis.lineage import Lineage, Relation, contradicted, trace
+from memsnap.analysis.rows import Row, Sort, order, row
 from memsnap.analysis.select import EVERYTHING, Selection, select
-from memsnap.analysis.table import Amounts, Bounds, By, Floats, Table
+from memsnap.analysis.significance import significance
+from memsnap.analysis.stacks import frames_of
+from memsnap.analysis.table import Amounts, Bounds, By, Table
 from memsnap.analysis.verdicts import judge
 from memsnap.errors import UsageError
 from memsnap.pprof.heap import heap_samples
@@ -68,24 +71,31 @@ class Diff:
         table = self._table(by, ids, groups)
         if by is By.FUNCTION:
             grown = np.zeros(len(self.alignment), dtype=np.int64)
-            grown[self.selected] = _growth(self.counts)[self.selected]
+            grown[self.selected] = self.counts.growth_bytes[self.selected]
             under = cumulative(self.alignment, table.keys.function, grown)
             table = replace(table, cumulative=under)
         if self.selection.min_bytes:
             return table.take(np.abs(table.growth.bytes) >= self.selection.min_bytes)
         return table
 
-    def stack(self, table: Table, row: int) -> list[tuple[str, str, int]]:
-        """Return function, file and line of every frame of the row's example, innermost first."""
-        frames, strings = self.alignment.frames, self.alignment.frames.strings
-        return [
-            (strings[frames.function[at]], strings[frames.file[at]], int(frames.line[at]))
-            for at in self.alignment.stack(int(table.keys.example[row])).tolist()
-        ]
+    def rows(
+        self, by: By = By.SITE, *, sort: Sort = Sort.CONFIDENCE, limit: int | None = None
+    ) -> Iterator[Row]:
+        """Return the rows of a table in the order of `sort`, `limit` of them at most."""
+        table = self.sites if by is By.SITE else self.table(by)
+        return (self.row(table, int(number)) for number in order(table, sort)[:limit])
+
+    def top(self, count: int = 10) -> list[Row]:
+        """Return the sites that grew most, the surest growth first."""
+        return list(self.rows(limit=count))
+
+    def row(self, table: Table, number: int) -> Row:
+        """Return one row of one of this diff's tables, with its stack."""
+        return row(table, number, frames_of(self.alignment, int(table.keys.example[number])))
 
     def _table(self, by: By, ids: Int64s, groups: int) -> Table:
         counts = self.counts.take(self.selected)
-        sums = _Sums(ids, groups)
+        sums = Sums(ids, groups)
         before = sums.amounts(counts.live_objects[:, 0], counts.live_bytes[:, 0])
         after = sums.amounts(counts.live_objects[:, -1], counts.live_bytes[:, -1])
         growth = after - before
@@ -94,13 +104,13 @@ class Diff:
         bounds = self._growth_bounds(cells, (counts, ids), before, after)
         p_value = estimate.growth_p_values(cells, groups)
         significant = estimate.testable(cells, groups) & (p_value <= self.threshold)
-        moved = sums.total(np.where(self.moved[self.selected], _growth(counts), 0))
+        moved = sums.total(np.where(self.moved[self.selected], counts.growth_bytes, 0))
         replaced = significant & (np.abs(moved) > _OFFSET_SHARE * np.abs(growth.bytes))
         history = sums.columns(counts.live_bytes)
         low, high = cells.survived_low, cells.survived_high
         return Table(
             by=by,
-            keys=keys(self.alignment, by, self.selected, ids, growth=_growth(counts)),
+            keys=keys(self.alignment, by, self.selected, ids, growth=counts.growth_bytes),
             before=before,
             after=after,
             growth=growth,
@@ -163,7 +173,7 @@ def diff(snapshots: Sequence[Snapshot], selection: Selection = EVERYTHING) -> Di
         counts = estimate.of_two_lives(counts)
     elif lineage.relation is Relation.REVERSED:
         counts = estimate.of_unknown_order(counts)
-    threshold, moved = _significance(alignment, counts, snapshots[-1].heap.period)
+    threshold, moved = significance(alignment, counts, snapshots[-1].heap.period)
     return Diff(
         snapshots=tuple(snapshots),
         lineage=lineage,
@@ -174,85 +184,3 @@ def diff(snapshots: Sequence[Snapshot], selection: Selection = EVERYTHING) -> Di
         threshold=-1.0 if lineage.relation is Relation.OTHER_RATE else threshold,
         moved=moved,
     )
-
-
-def _significance(alignment: Alignment, counts: Counts, rate: int) -> tuple[float, Bools]:
-    """Return the largest p-value that counts, and which sites' change is offset elsewhere."""
-    sites = np.arange(len(alignment))
-    cells = estimate.pool(alignment.object_bytes, counts, sites, rate=rate)
-    p_values = estimate.growth_p_values(cells, len(sites))
-    tested = np.flatnonzero(estimate.testable(cells, len(sites)))
-    found = tested[stats.discoveries(p_values[tested])]
-    if not len(found):
-        return stats.FALSE_DISCOVERY_RATE / max(len(tested), 1), np.zeros(
-            len(sites), dtype=np.bool_
-        )
-    # Pooling sorts cells by group, and here every row is a group of its own.
-    moved = _offset(cells.take(found), np.sign(_growth(counts)[found]))
-    everywhere = np.zeros(len(sites), dtype=np.bool_)
-    everywhere[found[moved]] = True
-    return float(p_values[found].max()), everywhere
-
-
-def _offset(found: Cells, sign: Int64s) -> Bools:
-    """Return which significant changes cancel: by object size, or all of them together.
-
-    Rows replaced in place leave one site and appear at another; what is net of both is what
-    grew.  Sizes are the closest thing to types that every profile has.
-    """
-    _, sizes = np.unique(found.object_bytes, return_inverse=True)
-    low, high = _net(found, sizes.astype(np.int64))
-    traded = _both_signs(sizes, sign)
-    moved = traded & np.where(sign > 0, low <= 0, high >= 0)
-    everything = np.zeros(len(sign), dtype=np.int64)
-    low, high = _net(found, everything)
-    return moved | (_both_signs(everything, sign) & (low <= 0) & (high >= 0))
-
-
-def _net(found: Cells, group: Int64s) -> tuple[Floats, Floats]:
-    """Return, for every cell, the limits of the growth in bytes of its whole group."""
-    groups = int(group.max(initial=-1)) + 1
-    born, died = found.after - found.survived_low, found.before - found.survived_low
-    low, high = stats.difference_interval(born, died, found.probability)
-    _, below, above = stats.weighted_sum_interval(
-        (born - died) / found.probability * found.object_bytes,
-        low * found.object_bytes,
-        high * found.object_bytes,
-        group=group,
-        groups=groups,
-    )
-    return below[group], above[group]
-
-
-def _both_signs(group: Int64s, sign: Int64s) -> Bools:
-    ups = np.bincount(group, weights=sign > 0) > 0
-    downs = np.bincount(group, weights=sign < 0) > 0
-    return (ups & downs)[group]
-
-
-def _growth(counts: Counts) -> Int64s:
-    return counts.live_bytes[:, -1] - counts.live_bytes[:, 0]
-
-
-class _Sums:
-    """Adds columns of rows up by group."""
-
-    def __init__(self, ids: Int64s, groups: int) -> None:
-        self.ids, self.groups = ids, groups
-
-    def total(self, column: Int64s) -> Int64s:
-        added = np.zeros(self.groups, dtype=np.int64)
-        np.add.at(added, self.ids, column)
-        return added
-
-    def columns(self, table: Int64s) -> Int64s:
-        return np.stack([self.total(column) for column in table.T], axis=1)
-
-    def amounts(self, objects: Int64s, size: Int64s) -> Amounts:
-        return Amounts(objects=self.total(objects), bytes=self.total(size))
-
-    def between(self, objects: Int64s | None, size: Int64s | None) -> Amounts | None:
-        """Return the sums of last - first of (rows, captures); None where unknown."""
-        if objects is None or size is None:
-            return None
-        return self.amounts(objects[:, -1] - objects[:, 0], size[:, -1] - size[:, 0])

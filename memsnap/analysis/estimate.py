@@ -36,6 +36,11 @@ class Counts(Columns):
     survived_high: Int64s
     falling: Bools  # (rows,): the cumulative count is smaller in a later capture
 
+    @property
+    def growth_bytes(self) -> Int64s:
+        """(rows,): live bytes in the last capture less those in the first."""
+        return self.live_bytes[:, -1] - self.live_bytes[:, 0]
+
 
 def count(alignment: Alignment) -> Counts:
     """Return the counts of all rows, as if all captures were of one life."""
@@ -177,12 +182,11 @@ def _summed(
 
 
 def count_bounds(cells: Cells, groups: int, low: Int64s, high: Int64s) -> Bounds:
-    """Return raw bounds per cell, unscaled and added up by group."""
+    """Return raw bounds per cell, unscaled as the profile does it and added up by group."""
 
     def total(raw: Int64s, unit: npt.NDArray[np.int64] | int) -> Int64s:
-        scaled = np.floor(raw / cells.probability).astype(np.int64) * unit
         column = np.zeros(groups, dtype=np.int64)
-        np.add.at(column, cells.group, scaled)
+        np.add.at(column, cells.group, np.floor(raw * unit / cells.probability).astype(np.int64))
         return column
 
     return Bounds(

@@ -10,7 +10,7 @@ from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation
-from memsnap.analysis.rows import Frame, Limits, Row, Sort, order, own_frame, row
+from memsnap.analysis.rows import Frame, Limits, Row, Sort, order, own_frame
 from memsnap.analysis.table import Verdict
 from memsnap.units import format_bytes, format_count
 
@@ -74,7 +74,7 @@ def _growing_lines(diff: Diff) -> list[Finding]:
     for number in order(table, Sort.CONFIDENCE):
         if not table.significant[number] or table.growth_bounds.low_bytes[number] <= 0:
             break
-        site = row(diff, table, int(number))
+        site = diff.row(table, int(number))
         own = own_frame(site.stack, module) or Frame(site.function, site.file, site.line)
         lines[own].append(site)
     sure = {at: _limits(sites).low_bytes for at, sites in lines.items()}

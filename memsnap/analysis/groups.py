@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from memsnap.analysis.align import Alignment
 from memsnap.analysis.names import package_of
-from memsnap.analysis.table import By, Keys
+from memsnap.analysis.table import Amounts, By, Keys
 from memsnap.pprof.profile import Int32s, Int64s
 
 
@@ -67,6 +67,33 @@ def keys(alignment: Alignment, by: By, rows: Int64s, ids: Int64s, *, growth: Int
         example=example,
         members=np.bincount(ids, minlength=groups),
     )
+
+
+class Sums:
+    """Adds columns of rows up by group: `ids` has one group number per row."""
+
+    def __init__(self, ids: Int64s, groups: int) -> None:
+        self.ids, self.groups = ids, groups
+
+    def total(self, column: Int64s) -> Int64s:
+        """Return the sums of one column, exact whatever their size."""
+        added = np.zeros(self.groups, dtype=np.int64)
+        np.add.at(added, self.ids, column)
+        return added
+
+    def columns(self, table: Int64s) -> Int64s:
+        """Return the sums of each column of (rows, captures)."""
+        return np.stack([self.total(column) for column in table.T], axis=1)
+
+    def amounts(self, objects: Int64s, size: Int64s) -> Amounts:
+        """Return the sums of objects and of bytes."""
+        return Amounts(objects=self.total(objects), bytes=self.total(size))
+
+    def between(self, objects: Int64s | None, size: Int64s | None) -> Amounts | None:
+        """Return the sums of last - first of (rows, captures); None where unknown."""
+        if objects is None or size is None:
+            return None
+        return self.amounts(objects[:, -1] - objects[:, 0], size[:, -1] - size[:, 0])
 
 
 def _at_leaf(alignment: Alignment, column: Int32s) -> Int32s:

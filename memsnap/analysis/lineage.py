@@ -142,18 +142,15 @@ def _restart(before: Capture, after: Capture) -> str:
 
 
 def _gc_warnings(snapshots: Sequence[Snapshot]) -> list[str]:
-    unproven = [
-        snapshot
-        for snapshot in snapshots
-        if not (snapshot.capture.gc and snapshot.capture.gc.proven)
+    """Return a warning for the captures that may hold garbage, the alike ones in one sentence."""
+    reasons: dict[str, list[str]] = {}
+    for snapshot in snapshots:
+        gc = snapshot.capture.gc
+        if gc is None or not gc.proven:
+            reason = gc.reason if gc else "a plain profile does not tell"
+            reasons.setdefault(reason, []).append(snapshot.name)
+    return [
+        f"{' and '.join(names)}: not proven to stand behind a finished GC ({reason}), so garbage "
+        "may count as live and recent allocations may be missing."
+        for reason, names in reasons.items()
     ]
-    warnings = []
-    for snapshot in unproven:
-        reason = (
-            snapshot.capture.gc.reason if snapshot.capture.gc else "a plain profile does not tell"
-        )
-        warnings.append(
-            f"{snapshot.name} is not proven to stand behind a finished GC ({reason}): "
-            "garbage may count as live, and recent allocations may be missing."
-        )
-    return warnings

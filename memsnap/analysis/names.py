@@ -7,10 +7,38 @@ A pattern is one word of the command line: comma separates alternatives, `!` bef
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from memsnap.errors import UsageError
 
-Predicate = Callable[[str], bool]
+# What a type's text is made of: stars, names with their import path, and everything else.
+_TYPE_TOKEN = re.compile(r"(?P<path>(?:[\w.%~-]+/)*)(?P<name>\w+(?:\.\w+)*)|.", re.DOTALL)
+_ALIASES = {"byte": "uint8", "rune": "int32", "any": "interface {}"}
+_BUILT_IN = frozenset(
+    ["bool", "string", "error", "int", "int8", "int16", "int32", "int64", "uint", "uint8"]
+    + ["uint16", "uint32", "uint64", "uintptr", "float32", "float64", "complex64", "complex128"]
+    + ["chan", "func", "interface", "map", "struct"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What one pattern says: names it wants (all, if it names none), and names it bars."""
+
+    wanted: tuple[re.Pattern[str], ...]
+    barred: tuple[re.Pattern[str], ...]
+
+    def wants(self, name: str) -> bool:
+        """Return whether the name is one of those asked for."""
+        return not self.wanted or any(regex.fullmatch(name) for regex in self.wanted)
+
+    def bars(self, name: str) -> bool:
+        """Return whether the name is excluded."""
+        return any(regex.fullmatch(name) for regex in self.barred)
+
+    def __call__(self, name: str) -> bool:
+        """Return whether the name passes."""
+        return self.wants(name) and not self.bars(name)
 
 
 def package_of(function: str) -> str:
@@ -45,31 +73,33 @@ def short_file(file: str) -> str:
     return file[file.rfind("/") + 1 :]
 
 
-def function_filter(pattern: str) -> Predicate:
+def function_filter(pattern: str) -> Filter:
     """Return which function names `pattern` names.
 
     `handle` and `Server).handle` match at any boundary of the name, with the function's own
-    closures (`handle.func1`); `*` is a wildcard except in a receiver's `(*T)`.
+    closures (`handle.func1`); type arguments may be left out; `*` is a wildcard except in a
+    receiver's `(*T)`.
     """
     return _alternatives(pattern, _function_word)
 
 
-def package_filter(pattern: str) -> Predicate:
+def package_filter(pattern: str) -> Filter:
     """Return which import paths `pattern` names: the path, or the end of it (`http`)."""
     return _alternatives(pattern, lambda word: rf"(?:.*/)?{_wild(word)}")
 
 
-def file_filter(pattern: str) -> Predicate:
+def file_filter(pattern: str) -> Filter:
     """Return which file paths `pattern` names: the path, or the end of it (`http/server.go`)."""
     return _alternatives(pattern, lambda word: rf"(?:.*/)?{_wild(word)}")
 
 
-def type_filter(pattern: str) -> Predicate:
+def type_filter(pattern: str) -> Filter:
     """Return which types of objects `pattern` names, written as in Go.
 
     `*` at the start of a type is a pointer, and matches the objects that such pointers point to;
-    elsewhere it is a wildcard.  `[]byte` is `[]uint8`, `any` is `interface {}`.  A full import
-    path (`net/http.Request`) matches the type by its package name too, as profiles carry it.
+    within a type (`[]*T`) it is a pointer, elsewhere a wildcard.  `[]byte` is `[]uint8`, `any` is
+    `interface {}`.  Packages and type arguments may be left out; a full import path
+    (`net/http.Request`) matches the type by its package name too, as profiles carry it.
     """
     return _alternatives(pattern, _type_word)
 
@@ -77,34 +107,40 @@ def type_filter(pattern: str) -> Predicate:
 def nearest(pattern: str, names: Iterable[str], *, count: int = 5) -> list[str]:
     """Return the names that a mistyped `pattern` may have meant, likeliest first."""
     bare = pattern.strip("*!").lower()
-    known = list(names)
-    inside = [name for name in known if bare and bare in name.lower()]
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(bare, lowered, n=count, cutoff=0.5)
-    return list(dict.fromkeys(inside + [lowered[name] for name in close]))[:count]
+    inside: list[str] = []
+    spellings: dict[str, str] = {}
+    for name in names:
+        if bare and bare in name.lower():
+            inside.append(name)
+        for spelling in (name.rpartition(".")[2], short_function(name), name):
+            spellings[spelling.lower()] = name
+    close = difflib.get_close_matches(bare, spellings, n=count, cutoff=0.5)
+    return list(dict.fromkeys(inside + [spellings[text] for text in close]))[:count]
 
 
-def _alternatives(pattern: str, to_regex: Callable[[str], str]) -> Predicate:
-    wanted: list[re.Pattern[str]] = []
-    unwanted: list[re.Pattern[str]] = []
-    words = [pattern] if pattern.startswith("re:") else _split(pattern)
-    for word in words:
-        plain = word.removeprefix("!")
-        (unwanted if word.startswith("!") else wanted).append(_compile(plain, to_regex))
-    if not words:
-        raise UsageError("an empty pattern matches nothing", hint="give a name, or leave it out")
-
-    def matches(name: str) -> bool:
-        if any(regex.fullmatch(name) for regex in unwanted):
-            return False
-        return not wanted or any(regex.fullmatch(name) for regex in wanted)
-
-    return matches
+def _alternatives(pattern: str, to_regex: Callable[[str], str]) -> Filter:
+    is_regex = pattern.removeprefix("!").startswith("re:")
+    words = [pattern] if is_regex else _split(pattern)
+    if not words or any(word.removeprefix("!") in ("", "re:") for word in words):
+        raise UsageError(
+            f"{pattern!r} has an empty part that matches nothing",
+            hint="give a name, or leave it out",
+        )
+    return Filter(
+        wanted=tuple(_compile(word, to_regex) for word in words if not word.startswith("!")),
+        barred=tuple(_compile(word[1:], to_regex) for word in words if word.startswith("!")),
+    )
 
 
 def _split(pattern: str) -> list[str]:
     """Split at commas that stand outside of brackets, as in `Cache[string,int],main.T`."""
-    words = re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", pattern)
+    words, depth = [""], 0
+    for char in pattern:
+        depth = max(depth + (char in "[(") - (char in "])"), 0)
+        if char == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += char
     return [word.strip() for word in words if word.strip()]
 
 
@@ -124,17 +160,36 @@ def _wild(word: str) -> str:
 def _function_word(word: str) -> str:
     receivers = re.split(r"(\(\*)", word)
     body = "".join(re.escape(part) if part == "(*" else _wild(part) for part in receivers)
-    return rf"(?:.*[./(*])?{body}(?:\[.*\])?(?:\.func\d+.*|-range\d+.*|\.gowrap\d+|-fm)?"
+    body = body.replace(r"\)", r"(?:\[.*\])?\)")
+    closures = r"\.func\d+.*|\.\d+.*|-range\d+.*|\.(?:go|defer)wrap\d+|-fm"
+    return rf"(?:.*[./(*])?{body}(?:\[.*\])?(?:{closures})?"
 
 
 def _type_word(word: str) -> str:
-    word = re.sub(r"\bbyte\b", "uint8", word.removeprefix("*"))
-    word = re.sub(r"\bany\b", "interface {}", word)
-    word = re.sub(r"(?:[\w.%-]+/)+([\w.%-]+\.\w)", r"\1", word)
-    # Inside composed types (`[]*T`, `map[K]*V`, `chan *T`) a star still means a pointer.
-    pieces = re.split(r"((?<=\])\*|(?<=chan )\*)", word)
-    body = "".join(
-        r"\*" if piece == "*" and at % 2 else _wild(piece) for at, piece in enumerate(pieces)
-    )
-    qualified = "" if "." in word or not re.match(r"[A-Za-z_]", word) else r"(?:\w+\.)?"
-    return qualified + body
+    """Translate token by token; only where a type can start do stars and packages mean more."""
+    pieces: list[str] = []
+    starts_type = True
+    for token in _TYPE_TOKEN.finditer(word):
+        text, name = token[0], token["name"]
+        if name is not None:
+            pieces.append(_type_name(token["path"], name) if starts_type else re.escape(text))
+            starts_type = False
+        elif text == "*":
+            starts_type = starts_type and re.match(r"[\w\[(*]", word[token.end() :]) is not None
+            pointed_to = starts_type and token.start() == 0
+            pieces.append("" if pointed_to else r"\*" if starts_type else ".*")
+        else:
+            pieces.append(re.escape(text))
+            starts_type = text in "[](, "
+    return "".join(pieces) + r"(?:\[.*\])?"
+
+
+def _type_name(path: str, name: str) -> str:
+    if not path and name in _ALIASES:
+        return re.escape(_ALIASES[name])
+    if not path and name in _BUILT_IN:
+        return name
+    # Profiles carry the import path in type arguments only.
+    imported = f"(?:{re.escape(path)})?" if path else r"(?:[\w.%~-]+/)*"
+    package = "" if "." in name else r"(?:\w+\.)?"
+    return imported + package + re.escape(name)

@@ -1,12 +1,10 @@
 """Single rows of a table as plain values: what reports print and scripts loop over."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from memsnap.analysis.diff import Diff
 from memsnap.analysis.names import is_standard, package_of
 from memsnap.analysis.table import Amounts, Bounds, By, Table, Verdict
 from memsnap.pprof.profile import Int64s
@@ -104,13 +102,8 @@ def order(table: Table, sort: Sort) -> Int64s:
     return np.lexsort((-table.after.bytes, -column))
 
 
-def rows(diff: Diff, table: Table, numbers: Int64s) -> Iterator[Row]:
-    """Return the rows of `table` with the given numbers."""
-    return (row(diff, table, int(number)) for number in numbers)
-
-
-def row(diff: Diff, table: Table, number: int) -> Row:
-    """Return one row of one of the tables of `diff`."""
+def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
+    """Return one row of `table`; `stack` is that of its example, innermost first."""
     keys = table.keys
     size = int(keys.object_bytes[number])
     return Row(
@@ -122,15 +115,15 @@ def row(diff: Diff, table: Table, number: int) -> Row:
         line=int(keys.line[number]),
         package=keys.text(keys.package, number),
         object_bytes=size if size > 0 else None,
-        before=_amount(table.before, number),
-        after=_amount(table.after, number),
-        growth=_amount(table.growth, number),
-        growth_limits=_limits(table.growth_bounds, number),
-        allocated=None if table.allocated is None else _amount(table.allocated, number),
-        freed=None if table.freed is None else _amount(table.freed, number),
-        survived=_limits(table.survived, number),
-        born=_limits(table.born, number),
-        died=_limits(table.died, number),
+        before=amount_at(table.before, number),
+        after=amount_at(table.after, number),
+        growth=amount_at(table.growth, number),
+        growth_limits=limits_at(table.growth_bounds, number),
+        allocated=None if table.allocated is None else amount_at(table.allocated, number),
+        freed=None if table.freed is None else amount_at(table.freed, number),
+        survived=limits_at(table.survived, number),
+        born=limits_at(table.born, number),
+        died=limits_at(table.died, number),
         samples=int(table.changed[number]),
         p_value=float(table.p_value[number]),
         significant=bool(table.significant[number]),
@@ -138,7 +131,7 @@ def row(diff: Diff, table: Table, number: int) -> Row:
         history=tuple(table.history[number].tolist()),
         cumulative=None if table.cumulative is None else int(table.cumulative[number]),
         buckets=int(keys.members[number]),
-        stack=tuple(Frame(*frame) for frame in diff.stack(table, number)),
+        stack=stack,
     )
 
 
@@ -158,11 +151,13 @@ def own_frame(stack: tuple[Frame, ...], module: str) -> Frame | None:
     return outside
 
 
-def _amount(amounts: Amounts, number: int) -> Amount:
+def amount_at(amounts: Amounts, number: int) -> Amount:
+    """Return one row of a column of amounts."""
     return Amount(int(amounts.objects[number]), int(amounts.bytes[number]))
 
 
-def _limits(bounds: Bounds, number: int) -> Limits:
+def limits_at(bounds: Bounds, number: int) -> Limits:
+    """Return one row of a column of bounds."""
     return Limits(
         int(bounds.low_objects[number]),
         int(bounds.high_objects[number]),

@@ -1,6 +1,6 @@
 """Which rows a user asked to see: `--focus` names types, `--in` and its like name frames."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +41,15 @@ def select(alignment: Alignment, selection: Selection) -> Bools:
     frames = alignment.frames
     functions = frames.function
     if selection.function:
-        matches = names.function_filter(selection.function)
-        chosen &= _with_frame(alignment, functions, matches, ("--in", selection.function))
+        wanted = names.function_filter(selection.function)
+        chosen &= _by_frame(alignment, (functions, str), wanted, ("--in", selection.function))
     if selection.package:
-        is_package = names.package_filter(selection.package)
-
-        def in_package(function: str) -> bool:
-            return is_package(names.package_of(function))
-
-        chosen &= _with_frame(alignment, functions, in_package, ("--package", selection.package))
+        wanted = names.package_filter(selection.package)
+        column = (functions, names.package_of)
+        chosen &= _by_frame(alignment, column, wanted, ("--package", selection.package))
     if selection.file:
-        in_file = names.file_filter(selection.file)
-        chosen &= _with_frame(alignment, frames.file, in_file, ("--file", selection.file))
+        wanted = names.file_filter(selection.file)
+        chosen &= _by_frame(alignment, (frames.file, str), wanted, ("--file", selection.file))
     return chosen
 
 
@@ -75,23 +72,34 @@ def _of_type(alignment: Alignment, focus: str) -> Bools:
     return np.isin(alignment.type, np.array(wanted, dtype=np.int32))
 
 
-def _with_frame(
-    alignment: Alignment, column: Int32s, matches: names.Predicate, option: tuple[str, str]
+def _by_frame(
+    alignment: Alignment,
+    column: tuple[Int32s, Callable[[str], str]],
+    pattern: names.Filter,
+    option: tuple[str, str],
 ) -> Bools:
-    """Return the rows with any frame whose text in `column` matches."""
-    strings = alignment.frames.strings
-    used = np.unique(column)
-    hits = [at for at in used.tolist() if matches(strings[at])]
-    if not hits:
-        shown, pattern = option
-        texts = {strings[at] for at in used.tolist()}
-        if shown == "--package":
-            texts = {names.package_of(text) for text in texts}
+    """Return the rows with a wanted frame on the stack and without any that is barred.
+
+    `column` is the text that counts, by frame, and what to make of it.
+    """
+    texts, spell = column
+    used = np.unique(texts).tolist()
+    spelled = {at: spell(alignment.frames.strings[at]) for at in used}
+    wanted = [at for at, text in spelled.items() if pattern.wants(text)]
+    if pattern.wanted and not wanted:
+        shown, given = option
         raise UsageError(
-            f"nothing on any stack matches {shown} {pattern!r}",
-            hint=_did_you_mean(pattern, sorted(texts - {""}), "there is"),
+            f"nothing on any stack matches {shown} {given!r}",
+            hint=_did_you_mean(given, sorted({*spelled.values()} - {""}), "there is"),
         )
-    frame_hit = np.isin(column, np.array(hits, dtype=np.int32))
+    barred = [at for at, text in spelled.items() if pattern.bars(text)]
+    without = ~_with_frame(alignment, np.isin(texts, np.array(barred, dtype=np.int32)))
+    # A pattern that only excludes wants even rows that have no frames at all.
+    return without & _with_frame(alignment, np.isin(texts, wanted)) if pattern.wanted else without
+
+
+def _with_frame(alignment: Alignment, frame_hit: Bools) -> Bools:
+    """Return the rows with any frame on the stack that is hit."""
     chosen = np.zeros(len(alignment), dtype=np.bool_)
     for aligned in alignment.profiles:
         profile = aligned.profile

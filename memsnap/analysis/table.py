@@ -7,14 +7,26 @@ only then are different sizes put together, each unscaled by its own sampling pr
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from memsnap.analysis import frames
 from memsnap.pprof.profile import Bools, Int32s, Int64s
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pyarrow import Table as ArrowTable
+
 Floats = npt.NDArray[np.float64]
+
+# How single columns are called in a flat table, where the field's own name lacks the unit.
+_FLAT_NAMES = {
+    "changed": "changed_samples",
+    "cumulative": "cumulative_bytes",
+    "history": "history_bytes",
+}
 
 
 class By(Enum):
@@ -50,6 +62,25 @@ class Columns:
         return type(self)(
             **{column.name: _take(getattr(self, column.name), rows) for column in fields(self)}
         )
+
+    def flat(self, prefix: str = "") -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Return plain columns by name: numbers of this level, then those of the levels below.
+
+        `growth` and `growth_bounds` become `growth_bytes`, `growth_low_bytes` and so on, a column
+        per capture `history_bytes_0`.  Columns that are unknown (None) are left out, single
+        numbers that are unknown are masked, and unknown texts are empty.
+        """
+        for column in fields(self):
+            value = getattr(self, column.name)
+            name = prefix + _FLAT_NAMES.get(column.name, column.name)
+            if isinstance(value, Columns):
+                yield from value.flat(
+                    "" if isinstance(value, Keys) else name.removesuffix("_bounds") + "_"
+                )
+            elif isinstance(value, np.ndarray) and value.ndim == 2:
+                yield from ((f"{name}_{at}", part) for at, part in enumerate(value.T))
+            elif isinstance(value, np.ndarray):
+                yield name, value
 
 
 def _take(value: Any, rows: npt.NDArray[Any]) -> Any:
@@ -104,9 +135,33 @@ class Keys(Columns):
         at = int(column[row])
         return self.strings[at] if at >= 0 else ""
 
+    def flat(self, prefix: str = "") -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Return plain columns by name, texts spelled out; sizes and lines masked if unknown."""
+        texts = np.array([*self.strings, ""], dtype=np.object_)  # -1 is the last: no text
+        for name in ("function", "file", "package", "type", "alloc"):
+            yield prefix + name, texts[getattr(self, name)]
+        for name in ("line", "object_bytes"):
+            numbers = getattr(self, name)
+            yield prefix + name, np.ma.masked_array(numbers, mask=numbers <= 0)
+        yield prefix + "buckets", self.members
+
+
+class Framed(Columns):
+    """A table that data frame libraries take over, with the columns of `flat`."""
+
+    __slots__ = ()
+
+    def to_pandas(self) -> "DataFrame":
+        """Return a pandas DataFrame; raises UsageError where pandas is not installed."""
+        return frames.to_pandas(dict(self.flat()))
+
+    def to_arrow(self) -> "ArrowTable":
+        """Return a pyarrow Table; raises UsageError where pyarrow is not installed."""
+        return frames.to_arrow(dict(self.flat()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table(Columns):
+class Table(Framed):
     """A diff as rows of one kind.
 
     `before` and `after` are what was live in the first and the last capture; `growth` is their

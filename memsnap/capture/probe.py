@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from memsnap.capture.access import Access
 from memsnap.capture.endpoint import Endpoint, Route, unix_endpoint
+from memsnap.capture.failures import NamespaceRefused, status_error
 from memsnap.capture.fetch import Answer, fetch
 from memsnap.capture.process import command_line, start_time
 from memsnap.capture.routes import PLAIN, prefixes_to_probe
@@ -167,8 +168,7 @@ def _probe_endpoint(pid: int, endpoint: Endpoint, access: Access, prefix: str | 
     A TLS port tells a plain request so (net/http's server, "HTTP request to an HTTPS server");
     it is then tried again with TLS.
     """
-    command = command_line(pid)
-    reasons: dict[str, str] = {}
+    command, refused = command_line(pid), None
     for path in prefixes_to_probe(prefix):
         place = replace(endpoint, prefix=path)
         try:
@@ -178,17 +178,30 @@ def _probe_endpoint(pid: int, endpoint: Endpoint, access: Access, prefix: str | 
             if b"to an HTTPS server" in answer.body and place.origin.startswith("http:"):
                 return _probe_endpoint(pid, _with_tls(endpoint), access, prefix)
             if answer.status in {401, 403}:
-                reasons.setdefault(f"{answer.status}", path)
+                refused = refused or status_error(f"{path}/cmdline", answer.status)
             elif _answers_heap(place, access):
                 return _Finding(endpoint=place, is_pprof=True)
         except TargetError as error:
-            words = error.message.removeprefix(endpoint.shown_origin).partition(": ")[2]
-            return _Finding(
-                endpoint=place, is_pprof=False, reason=words or error.message, speaks_http=False
-            )
-    refused = ", ".join(f"{status} below {path}" for status, path in reasons.items())
-    reason = refused or f"no profile below any of {len(prefixes_to_probe(prefix))} prefixes"
-    return _Finding(endpoint=endpoint, is_pprof=False, reason=reason)
+            return _broken(place, error)
+    if refused:
+        return _Finding(
+            endpoint=endpoint, is_pprof=False, reason=refused.message, hint=refused.hint
+        )
+    tried = len(prefixes_to_probe(prefix))
+    return _Finding(
+        endpoint=endpoint, is_pprof=False, reason=f"no profile below any of {tried} prefixes"
+    )
+
+
+def _broken(endpoint: Endpoint, error: TargetError) -> _Finding:
+    reason = error.message.removeprefix(endpoint.shown_origin).partition(": ")[2]
+    return _Finding(
+        endpoint=endpoint,
+        is_pprof=False,
+        reason=reason or error.message,
+        hint=error.hint if isinstance(error, NamespaceRefused) else "",
+        speaks_http=False,
+    )
 
 
 def _with_tls(endpoint: Endpoint) -> Endpoint:

@@ -116,7 +116,7 @@ def _take(target: "Target", count: int, given: dict[str, Any]) -> "list[tuple[st
         prefix=given["prefix"],
         report=Listeners(on_failure=failed),
     )
-    written = []
+    written: list[tuple[str, Snapshot]] = []
     try:
         for snapshot in _with_progress(series, count, given["interval"]):
             number = len(written) + 1
@@ -177,7 +177,7 @@ def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, A
         return
     if given["then_diff"]:
         return
-    from memsnap.report.terminal import describe
+    from memsnap.report.words import describe
 
     capture = snapshot.capture
     stats = capture.mem_stats

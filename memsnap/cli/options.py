@@ -146,7 +146,7 @@ def say(text: str) -> None:
 def write_out(path: str, data: bytes) -> None:
     """Write `data` to a file, whole or not at all, or to standard output for `-`."""
     if path == "-":
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     from memsnap.storage.snapfile import write_atomically
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.findings import find
 from memsnap.analysis.reconcile import reconcile
-from memsnap.analysis.rows import Sort, order, row
+from memsnap.analysis.rows import Sort, order
 from memsnap.errors import UsageError
 from memsnap.units import format_bytes, parse_bytes
 
@@ -69,7 +69,7 @@ def _sites(diff: Diff, threshold: Threshold) -> Iterator[str]:
     values = table.growth_bounds.low_bytes if low else table.growth.bytes
     for number in order(table, Sort.CONFIDENCE):
         if table.significant[number] and values[number] > threshold.limit:
-            site = row(diff, table, int(number))
+            site = diff.row(table, int(number))
             place = f"{site.function} ({site.file}:{site.line})"
             yield f"{threshold.text}: {place} grew by {format_bytes(site.growth.bytes)}"
 

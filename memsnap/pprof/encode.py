@@ -214,6 +214,7 @@ def _value_types(number: int, types: tuple[ValueType, ...], texts: _Texts) -> by
 
 
 def delimited(number: int, content: bytes) -> bytes:
+    """Return one length-delimited field of a message."""
     header = np.array([number << 3 | _LENGTH_DELIMITED, len(content)], np.uint64)
     return _varint_bytes(header) + content
 

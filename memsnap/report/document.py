@@ -13,7 +13,7 @@ from memsnap.analysis.findings import Finding, find
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
-from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort, order, row, rows
+from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort
 from memsnap.analysis.stats import CONFIDENCE, FALSE_DISCOVERY_RATE
 from memsnap.analysis.table import By
 from memsnap.snapshot import Snapshot
@@ -40,7 +40,6 @@ def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE)
     `sites` are the selected rows by site; a grouping other than by site adds `groups`.
     """
     checks = reconcile(diff)
-    sites = diff.sites
     document = {
         "schema": SCHEMA,
         "confidence": CONFIDENCE,
@@ -53,12 +52,11 @@ def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE)
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
         "findings": [finding_document(finding) for finding in find(diff, checks)],
-        "sites": [row_document(item) for item in rows(diff, sites, order(sites, sort))],
+        "sites": [row_document(row) for row in diff.rows(sort=sort)],
     }
     if by is not By.SITE:
-        table = diff.table(by)
         document["group_by"] = by.value
-        document["groups"] = [row_document(item) for item in rows(diff, table, order(table, sort))]
+        document["groups"] = [row_document(row) for row in diff.rows(by, sort=sort)]
     return document
 
 
@@ -143,7 +141,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _totals(diff: Diff) -> dict[str, Any]:
-    total = row(diff, diff.totals, 0) if len(diff.selected) else None
+    total = diff.row(diff.totals, 0) if len(diff.selected) else None
     if total is None:
         return {}
     document = row_document(total)

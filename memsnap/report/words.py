@@ -1,0 +1,217 @@
+"""How captures, lines of code and amounts read, in whatever form a report takes.
+
+Plain sentences and cells, without colour, width or markup: those belong to the forms.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from memsnap.analysis.diff import Diff
+from memsnap.analysis.ledger import Ledger, ledger
+from memsnap.analysis.lineage import elapsed_s
+from memsnap.analysis.live import LiveRow
+from memsnap.analysis.names import short_file, short_function
+from memsnap.analysis.reconcile import LiveCheck, Reconciliation
+from memsnap.analysis.rows import Frame, Row, own_frame
+from memsnap.analysis.table import By
+from memsnap.report.ink import Column, clean
+from memsnap.snapshot import Capture, Snapshot
+from memsnap.units import format_bytes, format_count, format_duration, format_range, format_time
+
+Subject = Row | LiveRow  # what names a row is the same in a diff and in one capture
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number before and after, in bytes, and what it rests on."""
+
+    label: str
+    before: int
+    after: int
+    note: str
+
+
+def describe(capture: Capture) -> str:
+    """Return service, Go version, pid and build of a capture, as far as they are known."""
+    process = capture.process
+    named = " ".join(part for part in (capture.service, process.module_version) if part)
+    parts = [
+        named,
+        process.go_version,
+        f"pid {process.pid}" if process.pid else "",
+        f"build {process.build_id[:12]}" if process.build_id else "",
+    ]
+    return clean(", ".join(part for part in parts if part))
+
+
+def when(snapshot: Snapshot, first: Capture | None) -> str:
+    """Return name, time and GC proof of a capture; `first` is what to count the time from."""
+    return "  ".join([clean(snapshot.name), *circumstances(snapshot.capture, first)])
+
+
+def circumstances(capture: Capture, first: Capture | None) -> list[str]:
+    """Return time, GC proof and goroutines of a capture, and the time since `first`."""
+    parts = []
+    if capture.taken:
+        parts.append(format_time(capture.taken))
+    if capture.gc:
+        cycle = capture.gc.num_gc_after
+        behind = "behind GC" if capture.gc.proven else "GC not proven"
+        parts.append(f"{behind} {cycle}" if cycle is not None and capture.gc.proven else behind)
+    if capture.goroutines is not None:
+        parts.append(f"{format_count(capture.goroutines)} goroutines")
+    seconds = elapsed_s(first, capture) if first else None
+    if seconds is not None:
+        parts.append(f"{format_duration(abs(seconds))} {'later' if seconds >= 0 else 'earlier'}")
+    return parts
+
+
+def letter(at: int, count: int) -> str:
+    """Return the name of capture `at` of `count`: A, B, C, or its number where letters end."""
+    return chr(ord("A") + at) if count <= 26 else f"{at + 1:>3}"
+
+
+def changes(diff: Diff, checks: Reconciliation) -> Iterator[Change]:
+    """Return what became of the live heap, the profile's share of it, and the process."""
+    total = diff.totals
+    before, after = checks.before, checks.after
+    if before.exact is not None and after.exact is not None:
+        yield Change("Live heap", before.exact, after.exact, "exact")
+    low, high = int(total.growth_bounds.low_bytes[0]), int(total.growth_bounds.high_bytes[0])
+    everything = len(diff.selected) == len(diff.alignment)
+    grown = format_bytes(int(total.growth.bytes[0]), signed=True)
+    yield Change(
+        "In profile" if everything else "Selected",
+        int(total.before.bytes[0]),
+        int(total.after.bytes[0]),
+        f"sampled, {grown} ({format_range(low, high)})",
+    )
+    memory = diff.before.capture.memory, diff.after.capture.memory
+    if memory[0] and memory[1] and memory[0].rss and memory[1].rss:
+        yield Change("RSS", memory[0].rss, memory[1].rss, "resident, says the OS")
+
+
+def ledger_sum(diff: Diff) -> str:
+    """Return the last capture's ledger as one sum, with the change of each part worth a word.
+
+    Empty where the runtime's counters are not known.
+    """
+    new = ledger(diff.after.capture)
+    return "" if new is None else _spelled(new, ledger(diff.before.capture))
+
+
+def _spelled(new: Ledger, old: Ledger | None) -> str:
+    parts = []
+    for at, entry in enumerate(new.entries):
+        change = entry.bytes - old.entries[at].bytes if old else 0
+        grown = f" ({format_bytes(change, signed=True)})" if abs(change) >= 1 << 20 else ""
+        parts.append(f"{entry.name} {format_bytes(entry.bytes)}{grown}")
+    if new.non_go is not None and new.non_go >= 0:
+        parts.append(f"not Go's {format_bytes(new.non_go)}")
+    text = "= " + " + ".join(parts)
+    if new.non_go is not None and new.non_go < 0:
+        text += f" - reserved but never touched {format_bytes(-new.non_go)}"
+    return text
+
+
+def doubts(checks: Reconciliation) -> Iterator[str]:
+    """Return what the runtime's exact counters say against the profile, one sentence each."""
+    for name, check in (("before", checks.before), ("after", checks.after)):
+        if check.agrees is False:
+            yield f"{name}: {disagreement(check)}"
+    if checks.classes and checks.disagreements:
+        worst = max(checks.disagreements, key=lambda check: abs(check.exact - check.estimate))
+        yield (
+            f"exact counters disagree in {len(checks.disagreements)} of "
+            f"{len(checks.classes)} size classes, most at {format_bytes(worst.size)}: "
+            f"{format_count(worst.exact, signed=True)} objects, profile "
+            f"{format_count(worst.estimate, signed=True)}"
+        )
+
+
+def disagreement(check: LiveCheck) -> str:
+    """Return the sentence that the profile's live heap is not the runtime's."""
+    return (
+        f"the profile estimates {format_range(check.low, check.high)} live, but the runtime counts "
+        f"{format_bytes(check.exact or 0)}: read the sites as shares, not as totals."
+    )
+
+
+def place(frame: Frame) -> str:
+    """Return `file:line` as an editor opens it, or the function where no file is known."""
+    if not frame.file:
+        return frame.function
+    return f"{frame.file}:{frame.line}" if frame.line else frame.file
+
+
+def subject(row: Subject, module: str) -> str:
+    """Return what the row is about; for a site, the line of own code behind foreign ones too."""
+    if row.by is By.PACKAGE:
+        return row.package or "?"
+    if row.by is By.TYPE:
+        return row.type or "type unknown"
+    if row.by is By.SIZE:
+        return format_bytes(row.object_bytes or 0)
+    if row.by is By.FUNCTION:
+        return row.function or "?"
+    leaf = Frame(row.function, row.file, row.line)
+    own = own_frame(row.stack, module)
+    if own is None or own.function == leaf.function:
+        return _spot(leaf)
+    return f"{_spot(own)} ← {short_function(leaf.function)}"
+
+
+def _spot(frame: Frame) -> str:
+    spot = f" {short_file(frame.file)}:{frame.line}" if frame.file else ""
+    return (short_function(frame.function) or "?") + spot
+
+
+def diff_cells(
+    shown: list[Row], *, by: By, module: str, wide: bool
+) -> tuple[list[Column], list[list[str]]]:
+    """Return the columns of a diff's table and the cells of its rows; `wide` adds two columns."""
+    typed = by is not By.TYPE and any(row.type for row in shown)
+    columns = [
+        Column("growth", styles=("bold",)),
+        Column("95 % interval"),
+        Column("before"),
+        Column("after"),
+        *([Column("born"), Column("died")] if wide else []),
+        Column("survived"),
+        *([Column("cum")] if by is By.FUNCTION else []),
+        *([Column("size")] if by in (By.SITE, By.LINE) else []),
+        Column("verdict", right=False),
+        *([Column("type", right=False)] if typed else []),
+        Column(by.value, right=False),
+    ]
+    return columns, [_cells(row, by=by, module=module, wide=wide, typed=typed) for row in shown]
+
+
+def _cells(row: Row, *, by: By, module: str, wide: bool, typed: bool) -> list[str]:
+    limits = row.growth_limits
+    cells = [
+        format_bytes(row.growth.bytes, signed=True),
+        format_range(limits.low_bytes, limits.high_bytes),
+        format_bytes(row.before.bytes),
+        format_bytes(row.after.bytes),
+    ]
+    if wide:
+        cells += [
+            format_range(row.born.low_bytes, row.born.high_bytes),
+            format_range(row.died.low_bytes, row.died.high_bytes),
+        ]
+    cells.append(format_range(row.survived.low_bytes, row.survived.high_bytes))
+    if by is By.FUNCTION:
+        cells.append(format_bytes(row.cumulative or 0, signed=True))
+    if by in (By.SITE, By.LINE):
+        cells.append(size_of(row))
+    cells.append(row.verdict.value)
+    if typed:
+        cells.append(clean(row.type or "?"))
+    cells.append(clean(subject(row, module)))
+    return cells
+
+
+def size_of(row: Subject) -> str:
+    """Return the size of a row's objects, or that it holds several."""
+    return format_bytes(row.object_bytes) if row.object_bytes else "various"
