@@ -102,12 +102,14 @@ class Diff:
         allocated = sums.between(counts.alloc_objects, counts.alloc_bytes)
         cells = self._cells(counts, ids, self.after)
         bounds = self._growth_bounds(cells, (counts, ids), before, after)
-        p_value = estimate.growth_p_values(cells, groups)
+        p_value = (
+            estimate.growth_p_values(cells, groups) if self.lineage.same_rate else np.ones(groups)
+        )
         significant = estimate.testable(cells, groups) & (p_value <= self.threshold)
         moved = sums.total(np.where(self.moved[self.selected], counts.growth_bytes, 0))
         replaced = significant & (np.abs(moved) > _OFFSET_SHARE * np.abs(growth.bytes))
         history = sums.columns(counts.live_bytes)
-        low, high = cells.survived_low, cells.survived_high
+        survived = sums.bounds(estimate.survived(self._sizes, counts, rate=self.after.heap.period))
         return Table(
             by=by,
             keys=keys(self.alignment, by, self.selected, ids, growth=counts.growth_bytes),
@@ -117,9 +119,9 @@ class Diff:
             growth_bounds=bounds,
             allocated=allocated,
             freed=None if allocated is None else allocated - growth,
-            survived=estimate.count_bounds(cells, groups, low, high),
-            born=estimate.count_bounds(cells, groups, cells.after - high, cells.after - low),
-            died=estimate.count_bounds(cells, groups, cells.before - high, cells.before - low),
+            survived=survived,
+            born=survived.rest_of(after),
+            died=survived.rest_of(before),
             changed=sums.total(
                 counts.live_raw[:, -1] + counts.live_raw[:, 0] - 2 * counts.survived_low
             ),
@@ -136,15 +138,18 @@ class Diff:
             history=history,
         )
 
+    @property
+    def _sizes(self) -> Int64s:
+        return self.alignment.object_bytes[self.selected]
+
     def _cells(self, counts: Counts, ids: Int64s, sampled_as: Snapshot) -> Cells:
-        sizes = self.alignment.object_bytes[self.selected]
-        return estimate.pool(sizes, counts, ids, rate=sampled_as.heap.period)
+        return estimate.pool(self._sizes, counts, ids, rate=sampled_as.heap.period)
 
     def _growth_bounds(
         self, cells: Cells, grouping: tuple[Counts, Int64s], before: Amounts, after: Amounts
     ) -> Bounds:
         groups = len(before.bytes)
-        if self.lineage.relation is not Relation.OTHER_RATE:
+        if self.lineage.same_rate:
             return estimate.growth_bounds(cells, groups, after - before)
         start = self._cells(*grouping, self.before)
         return estimate.independent_bounds(
@@ -181,6 +186,6 @@ def diff(snapshots: Sequence[Snapshot], selection: Selection = EVERYTHING) -> Di
         counts=counts,
         selection=selection,
         selected=np.flatnonzero(select(alignment, selection)),
-        threshold=-1.0 if lineage.relation is Relation.OTHER_RATE else threshold,
+        threshold=threshold,
         moved=moved,
     )

@@ -9,7 +9,6 @@ died does.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from memsnap.analysis import stats
 from memsnap.analysis.align import Alignment
@@ -181,19 +180,23 @@ def _summed(
     )
 
 
-def count_bounds(cells: Cells, groups: int, low: Int64s, high: Int64s) -> Bounds:
-    """Return raw bounds per cell, unscaled as the profile does it and added up by group."""
+def survived(sizes: Int64s, counts: Counts, *, rate: int) -> Bounds:
+    """Return the bounds on survivors row by row, scaled as the profiles scale what is live.
 
-    def total(raw: Int64s, unit: npt.NDArray[np.int64] | int) -> Int64s:
-        column = np.zeros(groups, dtype=np.int64)
-        np.add.at(column, cells.group, np.floor(raw * unit / cells.probability).astype(np.int64))
-        return column
-
+    Where all that was live survived, the bound is that very amount of the profile.
+    """
+    scale = 1 / probabilities(sizes, rate)
+    live = (counts.live_objects, counts.live_bytes)
+    first, last = counts.live_raw[:, 0], counts.live_raw[:, -1]
+    limits = []
+    for raw in (counts.survived_low, counts.survived_high):
+        for column, unit in zip(live, (1, sizes), strict=True):
+            scaled = (raw * scale * unit).astype(np.int64)
+            scaled = np.where(raw == last, column[:, -1], scaled)
+            scaled = np.where(raw == first, column[:, 0], scaled)
+            limits.append(np.minimum(scaled, np.minimum(column[:, 0], column[:, -1])))
     return Bounds(
-        low_objects=total(low, 1),
-        high_objects=total(high, 1),
-        low_bytes=total(low, cells.object_bytes),
-        high_bytes=total(high, cells.object_bytes),
+        low_objects=limits[0], low_bytes=limits[1], high_objects=limits[2], high_bytes=limits[3]
     )
 
 

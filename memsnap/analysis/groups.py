@@ -1,6 +1,7 @@
 """Which rows of an alignment stand together when a table is made by function, line, type..."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from memsnap.analysis.align import Alignment
 from memsnap.analysis.names import package_of
-from memsnap.analysis.table import Amounts, By, Keys
+from memsnap.analysis.table import Amounts, Bounds, By, Keys
 from memsnap.pprof.profile import Int32s, Int64s
 
 
@@ -88,6 +89,10 @@ class Sums:
     def amounts(self, objects: Int64s, size: Int64s) -> Amounts:
         """Return the sums of objects and of bytes."""
         return Amounts(objects=self.total(objects), bytes=self.total(size))
+
+    def bounds(self, each: Bounds) -> Bounds:
+        """Return the sums of bounds that hold for certain, row by row."""
+        return Bounds(**{side.name: self.total(getattr(each, side.name)) for side in fields(each)})
 
     def between(self, objects: Int64s | None, size: Int64s | None) -> Amounts | None:
         """Return the sums of last - first of (rows, captures); None where unknown."""

@@ -5,7 +5,7 @@ survived, and two builds share functions but not lines.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
@@ -25,10 +25,14 @@ class Relation(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """The relation, and the sentences that say what it rests on or what spoils it."""
+    """The relation, and the sentences that say what it rests on or what spoils it.
+
+    Only captures of one sampling rate (`same_rate`) can be compared by their counts.
+    """
 
     relation: Relation
     warnings: tuple[str, ...] = ()
+    same_rate: bool = True
 
     @property
     def one_life(self) -> bool:
@@ -41,49 +45,43 @@ def trace(snapshots: Sequence[Snapshot]) -> Lineage:
 
     The counts may contradict it later: see `contradicted`.
     """
-    warnings = tuple(_gc_warnings(snapshots))
+    relation, warnings = _relation(snapshots)
+    rates = sorted({snapshot.heap.period for snapshot in snapshots})
+    if len(rates) > 1:
+        if relation in (Relation.ONE_LIFE, Relation.REVERSED):
+            relation = Relation.OTHER_RATE
+        warnings.append(
+            f"The captures were sampled at different rates ({', '.join(map(str, rates))} bytes): "
+            "only totals can be compared, and no row is called significant."
+        )
+    return Lineage(
+        relation=relation,
+        warnings=(*warnings, *_gc_warnings(snapshots)),
+        same_rate=len(rates) == 1,
+    )
+
+
+def _relation(snapshots: Sequence[Snapshot]) -> tuple[Relation, list[str]]:
+    """Return what builds, processes and clocks tell, and the sentence that says so."""
     builds = {_build(snapshot) for snapshot in snapshots} - {""}
     if len(builds) > 1:
-        return Lineage(
-            relation=Relation.OTHER_BUILD,
-            warnings=(
-                f"The captures are of {len(builds)} different builds: sites are compared by "
-                "function, not by line, and nothing can have survived.",
-                *warnings,
-            ),
-        )
-    for before, after in pairwise(snapshots):
-        restart = _restart(before.capture, after.capture)
-        if restart:
-            return Lineage(
-                relation=Relation.RESTARTED,
-                warnings=(
-                    f"The process was restarted between the captures ({restart}): two lives "
-                    "are compared, and nothing can have survived.",
-                    *warnings,
-                ),
-            )
-    if any(_is_later(before.capture, after.capture) for before, after in pairwise(snapshots)):
-        return Lineage(
-            relation=Relation.REVERSED,
-            warnings=(
-                "The captures are not in order of time: growth is what the later file on the "
-                "command line has more, and allocations between them are unknown.",
-                *warnings,
-            ),
-        )
-    rates = {snapshot.heap.period for snapshot in snapshots}
-    if len(rates) > 1:
-        listed = ", ".join(str(rate) for rate in sorted(rates))
-        return Lineage(
-            relation=Relation.OTHER_RATE,
-            warnings=(
-                f"The captures were sampled at different rates ({listed} bytes): only totals "
-                "can be compared, and no row is called significant.",
-                *warnings,
-            ),
-        )
-    return Lineage(relation=Relation.ONE_LIFE, warnings=warnings)
+        return Relation.OTHER_BUILD, [
+            f"The captures are of {len(builds)} different builds: sites are compared by function, "
+            "not by line, and nothing can have survived."
+        ]
+    pairs = [(before.capture, after.capture) for before, after in pairwise(snapshots)]
+    restart = next(filter(None, (_restart(before, after) for before, after in pairs)), "")
+    if restart:
+        return Relation.RESTARTED, [
+            f"The process was restarted between the captures ({restart}): two lives are compared, "
+            "and nothing can have survived."
+        ]
+    if any(_is_later(before, after) for before, after in pairs):
+        return Relation.REVERSED, [
+            "The captures are not in order of time: growth is what the later file on the command "
+            "line has more, and allocations between them are unknown."
+        ]
+    return Relation.ONE_LIFE, []
 
 
 def contradicted(lineage: Lineage, falling: int) -> Lineage:
@@ -95,7 +93,8 @@ def contradicted(lineage: Lineage, falling: int) -> Lineage:
     if not falling or not lineage.one_life:
         return lineage
     sites = "1 site has" if falling == 1 else f"{falling:,} sites have"
-    return Lineage(
+    return replace(
+        lineage,
         relation=Relation.RESTARTED,
         warnings=(
             f"{sites} fewer allocations in a later capture: another process, or a restart, or "

@@ -14,10 +14,9 @@ from memsnap.errors import UsageError
 # What a type's text is made of: stars, names with their import path, and everything else.
 _TYPE_TOKEN = re.compile(r"(?P<path>(?:[\w.%~-]+/)*)(?P<name>\w+(?:\.\w+)*)|.", re.DOTALL)
 _ALIASES = {"byte": "uint8", "rune": "int32", "any": "interface {}"}
-_BUILT_IN = frozenset(
-    ["bool", "string", "error", "int", "int8", "int16", "int32", "int64", "uint", "uint8"]
-    + ["uint16", "uint32", "uint64", "uintptr", "float32", "float64", "complex64", "complex128"]
-    + ["chan", "func", "interface", "map", "struct"]
+_BUILT_IN = re.compile(
+    r"bool|string|error|u?int(?:8|16|32|64)?|uintptr|float(?:32|64)|complex(?:64|128)"
+    r"|chan|func|interface|map|struct"
 )
 
 
@@ -187,7 +186,7 @@ def _type_word(word: str) -> str:
 def _type_name(path: str, name: str) -> str:
     if not path and name in _ALIASES:
         return re.escape(_ALIASES[name])
-    if not path and name in _BUILT_IN:
+    if not path and _BUILT_IN.fullmatch(name):
         return name
     # Profiles carry the import path in type arguments only.
     imported = f"(?:{re.escape(path)})?" if path else r"(?:[\w.%~-]+/)*"

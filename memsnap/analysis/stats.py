@@ -231,13 +231,11 @@ def _solve(most: Int64s, probability: Floats, target: float) -> Floats:
 
 def _at_most(most: Int64s, count: Floats, probability: Floats) -> Floats:
     """Return P(X <= `most`) for X ~ Binomial(`count`, p), summing its terms from 0."""
-    term = np.exp(count * np.log1p(-probability))
-    odds = probability / (1 - probability)
-    total = np.where(most >= 0, term, 0.0)
-    for k in range(int(most.max(initial=0))):
-        term = term * np.maximum(count - k, 0) / (k + 1) * odds
-        total = total + np.where(k + 1 <= most, term, 0.0)
-    return total
+    k = np.arange(int(most.max(initial=0)))[:, np.newaxis]
+    ratios = np.maximum(count - k, 0) / (k + 1) * (probability / (1 - probability))
+    terms = np.concatenate([np.exp(count * np.log1p(-probability))[np.newaxis], ratios])
+    np.multiply.accumulate(terms, axis=0, out=terms)
+    return np.where(np.arange(len(terms))[:, np.newaxis] <= most, terms, 0.0).sum(axis=0)
 
 
 def _score_limits(sampled: Floats, probability: Floats) -> tuple[Floats, Floats]:

@@ -109,6 +109,15 @@ class Bounds(Columns):
     low_bytes: Int64s
     high_bytes: Int64s
 
+    def rest_of(self, whole: Amounts) -> "Bounds":
+        """Return the bounds on what is left of `whole` without what these bound."""
+        return Bounds(
+            low_objects=whole.objects - self.high_objects,
+            high_objects=whole.objects - self.low_objects,
+            low_bytes=whole.bytes - self.high_bytes,
+            high_bytes=whole.bytes - self.low_bytes,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Keys(Columns):

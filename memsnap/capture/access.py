@@ -16,6 +16,7 @@ from memsnap.errors import FileError, UsageError
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_MAX_BYTES = 256 << 20
 
+_TIMEOUT_MAX_S = 86_400.0
 _SECRET_MAX_BYTES = 64 << 10
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 
@@ -39,6 +40,15 @@ class Access:
     insecure: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_s <= _TIMEOUT_MAX_S:
+            raise UsageError(
+                "the timeout of a request must be above 0 and at most a day",
+                hint="give --timeout 30s",
+            )
+        if self.max_bytes < 1:
+            raise UsageError("the size limit must be above 0", hint="give --max-size 256MB")
 
     def with_user(self, user: str, password: str) -> "Access":
         """Return an access with basic auth taken from a URL, unless options already set some."""
@@ -124,8 +134,8 @@ def make_access(
     if insecure and ca_file:
         raise UsageError("--insecure and --ca exclude each other")
     for file in (ca_file, client_certificate, client_key):
-        if file and not Path(file).is_file():
-            raise FileError(f"{file} is no file", hint="certificates and keys are PEM files")
+        if file:
+            _check_pem(file)
     return Access(
         headers=tuple(parse_header(text) for text in headers),
         user=user,
@@ -151,6 +161,21 @@ def parse_header(text: str) -> tuple[str, str]:
     if not value.isprintable() or not value.isascii():
         raise UsageError(f"the value of header {name} holds characters that no header may hold")
     return name, value
+
+
+def _check_pem(file: str) -> None:
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise FileError(f"{file} cannot be read: {reason}", hint="give a PEM file") from error
+    if b"-----BEGIN " not in content:
+        raise FileError(f"{file} is no PEM file", hint="convert it with openssl")
+    if b"ENCRYPTED" in content:
+        raise FileError(
+            f"{file} holds a key that is encrypted",
+            hint="decrypt it with: openssl pkey -in KEY -out NEW",
+        )
 
 
 def _one_line(value: str, where: str) -> str:

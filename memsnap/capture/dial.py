@@ -57,6 +57,8 @@ class Deadline:
         """Shut `opened` down when the time is over."""
         with self._lock:
             self._sockets.append(opened.dup())
+        if self.expired:
+            self._expire()
 
     def _expire(self) -> None:
         with self._lock:
@@ -120,9 +122,7 @@ def _dial(route: Route, host: str, port: int, *, shown: str, deadline: Deadline)
         _join_network(route.namespace_pid, shown)
     if route.unix_path:
         return _dial_unix(route.unix_path, deadline.remaining_s)
-    opened = socket.create_connection((host, port), timeout=deadline.remaining_s)
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return opened
+    return socket.create_connection((host, port), timeout=deadline.remaining_s)
 
 
 def _dial_unix(path: str, timeout_s: float) -> socket.socket:

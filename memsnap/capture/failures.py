@@ -19,6 +19,7 @@ _DIAL_HINTS = {
     errno.ENOENT: "is the service running, and is this the path of its socket?",
     errno.EACCES: "run memsnap as the user of the service, or with sudo",
     errno.EPERM: "run memsnap as the user of the service, or with sudo",
+    errno.EAGAIN: "the service has not accepted its last connections; is it stuck?",
     errno.EHOSTUNREACH: "check the address and the route to it",
     errno.ENETUNREACH: "check the address and the route to it",
     errno.ENOTSOCK: "give the path of the socket that the service listens on",
@@ -28,8 +29,8 @@ _DIAL_HINTS = {
 _STATUS_HINTS = {
     400: "a server that refuses parameters may need another port or --prefix; if it is a TLS "
     "port, write https://",
-    401: "give credentials: --user with --password-file or --password-env, --bearer-file or "
-    "--bearer-env, or -H 'Name: value'",
+    401: "give credentials: --user with --password-file or --password-env, --token-file or "
+    "--token-env, or -H 'Name: value'",
     403: "credentials without the right to see pprof, or a server with a list of allowed hosts "
     "(such as caddy's admin address): use the host name it expects, or -H 'Host: name'",
     404: "does the service import net/http/pprof and serve it on this port? If it is below "
@@ -82,7 +83,7 @@ def too_large(shown: str, max_bytes: int) -> TargetError:
     """Return the error for a body above the limit."""
     return TargetError(
         f"{shown}: the answer is larger than {format_bytes(max_bytes)}",
-        hint="raise the limit with --max-bytes if the target is to be trusted",
+        hint="raise the limit with --max-size if the target is to be trusted",
     )
 
 
@@ -145,7 +146,11 @@ def _tls_failed(shown: str, error: ssl.SSLError) -> TargetError:
         )
     words = (error.reason or "handshake failed").replace("_", " ").lower()
     hint = "check the TLS settings of the service"
-    if any(word in words for word in ("wrong version", "record layer", "unknown protocol")):
+    if any(word in words for word in ("no certificate or crl", "pem lib", "no start line")):
+        hint = "the files of --ca, --cert and --key must be PEM"
+    elif "key values mismatch" in words:
+        hint = "--key must be the key of the certificate in --cert"
+    elif any(word in words for word in ("wrong version", "record layer", "unknown protocol")):
         hint = "the port may speak plain HTTP: write http://"
     elif "certificate" in words or "handshake failure" in words:
         hint = "the server may want a client certificate: --cert FILE --key FILE"

@@ -11,13 +11,14 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -164,13 +165,19 @@ class _Request:
 
     def send(self) -> tuple[Answer, str]:
         """Return the answer and the Location that it sends us to, empty if it does not."""
+        proxies = {} if self.endpoint.loopback else get_environ_proxies(self.url)
+        proxied = select_proxy(self.url, proxies) is not None
         route = self.endpoint.route
 
         def open_(host: str, port: int) -> socket.socket:
-            return open_socket(route, host, port, shown=self.shown, deadline=self.deadline)
+            shown = f"{self.shown} by the proxy {host}:{port}" if proxied else self.shown
+            return open_socket(route, host, port, shown=shown, deadline=self.deadline)
 
         try:
-            with contextlib.closing(_Adapter(open_)) as adapter, self._start(adapter) as response:
+            with (
+                contextlib.closing(_Adapter(open_)) as adapter,
+                self._start(adapter, proxies) as response,
+            ):
                 location = response.headers.get("Location", "")
                 if response.status_code in _REDIRECTS and location:
                     return self._answer(response, b""), location
@@ -180,7 +187,7 @@ class _Request:
                 raise timed_out(self.shown, self.deadline.timeout_s) from error
             raise request_failed(self.shown, error) from error
 
-    def _start(self, adapter: "_Adapter") -> requests.Response:
+    def _start(self, adapter: "_Adapter", proxies: dict[str, str]) -> requests.Response:
         """Send the request and read the head of the answer.
 
         A `requests.Session` would add credentials from .netrc, use proxies even for loopback,
@@ -194,11 +201,16 @@ class _Request:
             timeout=self.deadline.remaining_s,
             verify=False if access.insecure else _authorities(access),
             cert=certificate if self.at_home and access.client_certificate else None,
-            proxies={} if self.endpoint.loopback else get_environ_proxies(self.url),
+            proxies=proxies,
         )
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "memsnap"}
+        headers = {
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+            "User-Agent": "memsnap",
+        }
         if self.at_home:
             authorization = self.access.authorization()
             if authorization:
@@ -237,8 +249,8 @@ class _Request:
 def _authorities(access: Access) -> str | bool:
     """Return the CA bundle: the given one, else what the usual variables name, else certifi's."""
     variables = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-    named = (os.environ.get(variable, "") for variable in variables)
-    return access.ca_file or next((path for path in named if path), True)
+    named = (os.environ[variable] for variable in variables if os.environ.get(variable))
+    return access.ca_file or next((path for path in named if Path(path).exists()), True)
 
 
 class _Adapter(HTTPAdapter):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from memsnap.capture.command import parse_command, without_secrets
 from memsnap.capture.endpoint import Endpoint, is_loopback
 from memsnap.capture.fetch import fetch
-from memsnap.capture.probe import Located, parse_command
+from memsnap.capture.probe import Located
 from memsnap.capture.process import ProcessFacts, command_line, memory_and_process, start_time
 from memsnap.capture.sockets import find_tcp_owner, find_unix_owner
 from memsnap.capture.target import Target
@@ -54,7 +55,7 @@ def identify(target: Target, place: Located, heap: Profile) -> Identity:
     else:
         command = _ask_command(place)
         facts = _facts_of_owner(place.endpoint, command)
-    process = facts.process if facts else Process(command=command)
+    process = facts.process if facts else Process(command=without_secrets(command))
     return Identity(process=process, service=name_service(process, heap, str(target)), facts=facts)
 
 

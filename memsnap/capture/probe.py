@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from memsnap.capture.access import Access
+from memsnap.capture.command import is_command
 from memsnap.capture.endpoint import Endpoint, Route, unix_endpoint
 from memsnap.capture.failures import NamespaceRefused, status_error
-from memsnap.capture.fetch import Answer, fetch
+from memsnap.capture.fetch import fetch
 from memsnap.capture.process import command_line, start_time
 from memsnap.capture.routes import PLAIN, prefixes_to_probe
 from memsnap.capture.sockets import (
@@ -18,7 +19,6 @@ from memsnap.capture.sockets import (
     same_namespace,
 )
 from memsnap.errors import FormatError, TargetError
-from memsnap.pprof.envelope import unwrap
 from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.reader import read
 
@@ -98,25 +98,6 @@ def probe(pid: int, access: Access, prefix: str | None = None) -> Located:
         start_time_ns=started,
         notes=_notes(pid, chosen, good, checked=bool(access.ca_file)),
     )
-
-
-def is_command(answer: Answer, command: tuple[str, ...], max_bytes: int) -> bool:
-    """Whether an answer of `/cmdline` is this command line.
-
-    net/http/pprof joins os.Args with NULs (Go 1.27, Cmdline); the kernel appends one as well.
-    """
-    return bool(command) and parse_command(answer, max_bytes) == command
-
-
-def parse_command(answer: Answer, max_bytes: int) -> tuple[str, ...]:
-    """Return the arguments in an answer of `/cmdline`; empty if it is something else."""
-    if answer.status != 200 or not answer.content_type.startswith("text/plain"):
-        return ()
-    try:
-        text = unwrap(answer.body, name=answer.url, max_bytes=max_bytes).decode("utf-8", "replace")
-    except FormatError:
-        return ()
-    return tuple(text.removesuffix("\0").split("\0")) if text.strip() else ()
 
 
 def _listeners(pid: int) -> tuple[Listener, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memsnap.capture.cgroup import cgroup_memory
+from memsnap.capture.command import without_secrets
 from memsnap.capture.gobuild import GoBuild, read_build
 from memsnap.errors import TargetError
 from memsnap.snapshot import Process, ProcessMemory
@@ -45,7 +46,7 @@ def memory_and_process(pid: int) -> ProcessFacts:
     process = Process(
         pid=pid,
         start_time_ns=start_time_ns,
-        command=command_line(pid),
+        command=without_secrets(command_line(pid)),
         executable=executable,
         build_id=build.build_id,
         go_build_id=build.go_build_id,
@@ -66,6 +67,10 @@ def start_time(pid: int) -> int:
     Raises:
         TargetError: there is no such process.
     """
+    if not Path("/proc/self/stat").exists():
+        raise TargetError(
+            f"pid:{pid}: this system has no /proc", hint="give the URL of pprof instead of the PID"
+        )
     stat = _read(f"/proc/{pid}/stat")
     boot_s = next(
         (int(line[6:]) for line in _read("/proc/stat").splitlines() if line.startswith("btime ")),

@@ -36,7 +36,7 @@ class Listeners:
 
 
 _REAL_TIME = Clock()
-_DEAF = Listeners()
+_NO_LISTENERS = Listeners()
 _DEFAULTS = Options()
 
 
@@ -48,7 +48,7 @@ def capture_series(
     interval_s: float,
     options: Options = _DEFAULTS,
     prefix: str | None = None,
-    report: Listeners = _DEAF,
+    report: Listeners = _NO_LISTENERS,
     clock: Clock = _REAL_TIME,
 ) -> Iterator[Snapshot]:
     """Yield up to `count` snapshots, one every `interval_s` seconds, each as soon as it is taken.

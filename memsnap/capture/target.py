@@ -120,8 +120,13 @@ def parse_target(text: str) -> Target:
 def parse_prefix(text: str) -> str:
     """Return a pprof prefix as `/x/debug/pprof`: a slash in front, none at the end, no profile.
 
-    A known profile name or `/cmdline` at the end is cut; the root path `/` becomes empty.
+    A known profile name at the end is cut; the root path `/` becomes empty.
+
+    Raises:
+        UsageError: it is more than a path.
     """
+    if "://" in text or "?" in text:
+        raise UsageError("a prefix is a path", hint="write --prefix /x/debug/pprof")
     parts = [part for part in text.split("/") if part]
     for i, pair in enumerate(pairwise(parts)):
         if pair == ("debug", "pprof"):

@@ -23,11 +23,12 @@ def load_defaults(
     file cannot be read, UsageError, naming the key and the nearest valid one, where it is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(f"cannot read {path}: {reason}", hint=_HINT) from error
     try:
-        tables = tomllib.loads(text)
+        tables = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     return {name: _options(path, name, table, command(name)) for name, table in tables.items()}
@@ -35,7 +36,7 @@ def load_defaults(
 
 def _options(path: Path, name: str, table: Any, command: click.Command | None) -> dict[str, Any]:
     if command is None or not isinstance(table, dict):
-        raise UsageError(f"{path}: {name} is no table of a command", hint=_HINT)
+        raise UsageError(f"{path}: {name!r} is no table of a command", hint=_HINT)
     options = {
         option.removeprefix("--"): parameter
         for parameter in command.params
@@ -50,13 +51,12 @@ def _options(path: Path, name: str, table: Any, command: click.Command | None) -
             meant = f" (did you mean {close[0]!r}?)" if close else ""
             raise UsageError(f"{path}: {name}.{key}: unknown key{meant}", hint=_HINT)
         parameter = options[key]
-        _check(path, f"{name}.{key}", parameter, value)
-        defaults[parameter.name or key] = value
+        defaults[parameter.name or key] = _checked(path, f"{name}.{key}", parameter, value)
     return defaults
 
 
-def _check(path: Path, key: str, option: click.Option, value: Any) -> None:
-    """Refuse a value that the option would not take on the command line."""
+def _checked(path: Path, key: str, option: click.Option, value: Any) -> Any:
+    """Return a value as it would be typed; refuse what the command line would not take."""
     wants_list = option.multiple
     if wants_list != isinstance(value, list):
         kind = "a list" if wants_list else "a single value"
@@ -65,8 +65,12 @@ def _check(path: Path, key: str, option: click.Option, value: Any) -> None:
         raise UsageError(f"{path}: {key}: takes true or false", hint=_HINT)
     if not option.is_flag and isinstance(value, (bool, dict)):
         raise UsageError(f"{path}: {key}: takes {option.type.name}", hint=_HINT)
+    if option.is_flag:
+        return value
+    typed = [str(item) for item in (value if wants_list else [value])]
     try:
-        for item in value if wants_list else [value]:
-            option.type.convert(item if option.is_flag else str(item), option, None)
+        for item in typed:
+            option.type.convert(item, option, None)
     except click.UsageError as error:
         raise UsageError(f"{path}: {key}: {error.format_message()}", hint=_HINT) from error
+    return typed if wants_list else typed[0]

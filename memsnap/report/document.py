@@ -22,8 +22,12 @@ SCHEMA = "memsnap.diff/1"
 
 
 def diff_json(diff: Diff, *, by: By, sort: Sort) -> str:
-    """Return the document as JSON text: one key a line at the top, one row a line below."""
-    document = diff_document(diff, by=by, sort=sort)
+    """Return the document as JSON text."""
+    return json_text(diff_document(diff, by=by, sort=sort))
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """Return a document as JSON: one key a line at the top, one row a line below."""
     lines = []
     for key, value in document.items():
         if isinstance(value, list) and value:
@@ -151,13 +155,14 @@ def _totals(diff: Diff) -> dict[str, Any]:
 
 def _reconciliation(checks: Reconciliation) -> dict[str, Any]:
     return {
-        "before": _live(checks.before),
-        "after": _live(checks.after),
+        "before": check_document(checks.before),
+        "after": check_document(checks.after),
         "size_classes": [{**asdict(check), "agrees": check.agrees} for check in checks.classes],
     }
 
 
-def _live(check: LiveCheck) -> dict[str, Any]:
+def check_document(check: LiveCheck) -> dict[str, Any]:
+    """Return one capture's live heap: the runtime's exact count beside the profile's estimate."""
     return {
         "heap_alloc_bytes": check.exact,
         "estimate_bytes": check.estimate,

@@ -4,10 +4,15 @@ The extra field holds a message of its own: the capture's circumstances as JSON,
 goroutine profiles of the same visit.  Plain heap profiles read as snapshots that know little.
 """
 
+import contextlib
+import errno
+import json
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,11 +21,13 @@ from memsnap.pprof import wire
 from memsnap.pprof.encode import compress, delimited, encode
 from memsnap.pprof.reader import DEFAULT_MAX_BYTES, read
 from memsnap.snapshot import Capture, Snapshot
+from memsnap.units import format_bytes
 
 FORMAT = 1
 """The newest format of the extension that this release reads, and the one that it writes."""
 
 _CAPTURE, _GOROUTINES, _LEAKS = 1, 2, 3
+_LARGEST = 2**63 - 1  # of a number in the metadata: what an int64 column and a clock can hold
 
 
 class _Header(msgspec.Struct):
@@ -37,14 +44,20 @@ class _Meta(msgspec.Struct, kw_only=True):
 def load(path: Path | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Snapshot:
     """Return the snapshot in a `.snap` file, or in any heap profile that pprof reads.
 
-    `max_bytes` bounds the decompressed size.  Raises FileError where the file cannot be read,
-    FormatError where it is no profile or comes from a newer memsnap.
+    `max_bytes` bounds the size, also after decompression.  Raises FileError where the file cannot
+    be read, FormatError where it is no profile or comes from a newer memsnap.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise _file_error("read", path, error) from error
+    if len(data) > max_bytes:
+        raise FormatError(
+            f"{path} is larger than {format_bytes(max_bytes)}",
+            hint="if it is a genuine profile, allow it with --max-size",
+        )
     return from_bytes(data, name=str(path), max_bytes=max_bytes)
 
 
@@ -82,7 +95,7 @@ def from_bytes(data: bytes, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) ->
 
 def to_bytes(snapshot: Snapshot) -> bytes:
     """Return the bytes of a `.snap` file: a gzip-compressed profile.proto message."""
-    meta = msgspec.json.encode(_Meta(format=FORMAT, capture=snapshot.capture))
+    meta = _json(_Meta(format=FORMAT, capture=snapshot.capture))
     extension = delimited(_CAPTURE, meta)
     if snapshot.goroutine_profile is not None:
         extension += delimited(_GOROUTINES, snapshot.goroutine_profile)
@@ -94,19 +107,42 @@ def to_bytes(snapshot: Snapshot) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` by way of a temporary file beside it, synced before it is renamed.
 
-    Raises FileError and leaves nothing behind where that fails (a full disk, no permission).
+    What is no file, such as a pipe or /dev/null, is written to as it is and stays what it is; of
+    a symbolic link the file behind it is replaced.  Raises FileError and leaves nothing behind
+    where that fails (a full disk, no permission, a folder).
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise _file_error("write", path, error) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise _file_error("write", path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # After a failure of open there is nothing to remove, and the reason may come up again.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _json(meta: _Meta) -> bytes:
+    """Return the metadata as JSON; names that are no valid Unicode lose what JSON cannot hold."""
+    try:
+        return msgspec.json.encode(meta)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(meta), ensure_ascii=False)
+        return text.encode("utf-8", "replace")
 
 
 def _capture(data: bytes, name: str) -> Capture:
@@ -121,9 +157,24 @@ def _capture(data: bytes, name: str) -> Capture:
             hint="upgrade memsnap: pip install -U memsnap; go tool pprof opens the file as it is",
         )
     try:
-        return msgspec.json.decode(data, type=_Meta).capture
+        capture = msgspec.json.decode(data, type=_Meta).capture
     except msgspec.MsgspecError as error:
         raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
+    if any(abs(number) > _LARGEST for number in _numbers(msgspec.to_builtins(capture))):
+        raise FormatError(f"{name}: the memsnap part of the file is corrupt: a number is too large")
+    return capture
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, (int, float)):
+        yield value
+        return
+    elif not isinstance(value, (list, tuple)):
+        return
+    for item in value:
+        yield from _numbers(item)
 
 
 def _file_error(verb: str, path: Path, error: OSError) -> FileError:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from builders.profiles import Row, heap
+
 from memsnap.pprof.profile import Profile
 
 RATE = 512 * 1024

@@ -72,9 +72,28 @@ def test_options_that_contradict_are_refused(options, words):
         make_access(**options)
 
 
-def test_a_certificate_file_must_exist(tmp_path):
-    with pytest.raises(FileError, match=r"ca\.pem is no file"):
-        make_access(ca_file=str(tmp_path / "ca.pem"))
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"DER", "is no PEM file"),
+        (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", "is encrypted"),
+    ],
+)
+def test_certificates_and_keys_must_be_usable(tmp_path, content, words):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(FileError, match=words):
+        make_access(ca_file=str(file))
+
+
+@pytest.mark.parametrize(
+    "limits", [{"timeout_s": 0}, {"timeout_s": float("inf")}, {"timeout_s": -1}, {"max_bytes": 0}]
+)
+def test_limits_must_be_limits(limits):
+    with pytest.raises(UsageError):
+        Access(**limits)
 
 
 def test_credentials_of_a_url_give_way_to_options():

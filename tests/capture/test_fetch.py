@@ -71,7 +71,7 @@ def test_compression_is_not_asked_for():
     ("status", "words"),
     [
         (400, "--prefix"),
-        (401, "--bearer-file"),
+        (401, "--token-file"),
         (403, "-H 'Host: name'"),
         (404, "net/http/pprof"),
         (500, "log of the service"),
@@ -93,10 +93,28 @@ def test_a_dead_port_is_refused():
     assert "running" in error.hint
 
 
-@pytest.mark.parametrize("host", ["memsnap.invalid", "a..b", "x" * 70 + ".invalid"])
-def test_a_host_that_does_not_resolve_is_named(host):
-    error = failure(f"http://{host}:6060", replace(ACCESS, timeout_s=20))
-    assert "cannot be resolved" in error.message
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".invalid"])
+def test_a_host_name_that_is_none_is_told(host):
+    assert "cannot be resolved" in failure(f"http://{host}:6060").message
+
+
+def test_a_host_that_does_not_resolve_is_told_in_time():
+    error = failure("http://memsnap.invalid:6060")  # a slow resolver is cut off
+    assert "cannot be resolved" in error.message or "no complete answer" in error.message
+
+
+def test_a_port_that_accepts_nothing_is_told_in_time():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address), socket.socket() as waiting:
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+            assert "no complete answer" in failure(f"http://127.0.0.1:{address[1]}").message
+
+
+def test_a_tls_handshake_that_never_ends_is_told_in_time():
+    with peer(trickle(b"", b"")) as target:
+        assert "no complete answer" in failure(target.url.replace("http:", "https:")).message
 
 
 def test_a_missing_unix_socket_is_named(tmp_path: Path):
@@ -147,7 +165,7 @@ def test_a_body_above_the_limit_is_not_read(answer):
     with peer(always(answer)) as target:
         error = failure(target.url, replace(ACCESS, max_bytes=4096))
     assert "larger than 4.00 kB" in error.message
-    assert "--max-bytes" in error.hint
+    assert "--max-size" in error.hint
 
 
 def test_an_endless_body_ends_at_the_limit():
@@ -292,6 +310,16 @@ def test_proxies_are_used_elsewhere_and_the_deadline_holds_there(monkeypatch):
     with peer(trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x")) as slow:
         monkeypatch.setenv("http_proxy", slow.url)
         assert "no complete answer" in failure("http://memsnap.invalid:6060").message
+
+
+def test_a_proxy_that_fails_is_named_as_such(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://ann:s3cret@127.0.0.1:{port}")
+    error = failure("http://memsnap.invalid:6060")
+    assert f"by the proxy 127.0.0.1:{port}: connection refused" in error.message
 
 
 def test_credentials_of_netrc_are_not_sent(tmp_path: Path, monkeypatch):

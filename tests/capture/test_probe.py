@@ -11,35 +11,11 @@ from peers import always, peer, reply, routes
 
 from memsnap.capture.access import Access
 from memsnap.capture.failures import namespace_refused
-from memsnap.capture.fetch import Answer
-from memsnap.capture.probe import is_command, parse_command, probe
+from memsnap.capture.probe import probe
 from memsnap.errors import TargetError
 
 ME = os.getpid()
 COMMAND = Path(f"/proc/{ME}/cmdline").read_bytes().removesuffix(b"\0")
-
-
-def answer(body, *, status=200, content_type="text/plain; charset=utf-8"):
-    return Answer(url="u", status=status, content_type=content_type, body=body, elapsed_s=0)
-
-
-def test_a_command_line_is_split_at_its_nuls():
-    assert parse_command(answer(b"/srv/shop\0-port\0" + b"80"), 100) == ("/srv/shop", "-port", "80")
-    assert is_command(answer(b"/srv/shop\0"), ("/srv/shop",), 100)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        answer(b""),
-        answer(b"/srv/shop", status=404),
-        answer(b"/srv/shop", content_type="text/html"),
-        answer(b"\x1f\x8b damaged"),
-    ],
-)
-def test_other_answers_are_no_command_line(other):
-    assert parse_command(other, 100) == ()
-    assert not is_command(other, (), 100)
 
 
 def test_the_endpoint_that_answers_as_this_process_is_taken():

@@ -45,7 +45,9 @@ def test_the_proportional_set_size_is_in_bytes():
 
 def test_a_process_is_described_by_what_it_runs():
     began = time.time_ns()
-    with subprocess.Popen([sys.executable, "-c", "input()", "an argument"], stdin=-1) as child:
+    command = [sys.executable, "-c", "print('up', flush=True); input()"]
+    with subprocess.Popen(command, stdin=-1, stdout=-1) as child:
+        child.stdout.readline()
         facts = memory_and_process(child.pid)
         assert facts.process.pid == child.pid
         assert abs(facts.process.start_time_ns - began) < 5_000_000_000
@@ -60,11 +62,11 @@ def test_a_process_is_described_by_what_it_runs():
 
 
 def test_a_command_line_keeps_its_arguments():
-    with subprocess.Popen(["sleep", "60"]) as child:
-        try:
-            assert command_line(child.pid) == ("sleep", "60")
-        finally:
-            child.kill()
+    command = (sys.executable, "-c", "print('up', flush=True); input()", "two words", "")
+    with subprocess.Popen(command, stdin=-1, stdout=-1) as child:
+        child.stdout.readline()
+        assert command_line(child.pid) == command
+        child.communicate(b"\n")
 
 
 def test_a_process_that_has_ended_is_gone_even_before_it_is_reaped():

@@ -112,6 +112,12 @@ def test_a_prefix_ends_above_the_profile(text, prefix):
     assert parse_prefix(text) == prefix
 
 
+@pytest.mark.parametrize("text", ["http://h/debug/pprof", "/debug/pprof?k=s3cret"])
+def test_a_prefix_is_no_url(text):
+    with pytest.raises(UsageError, match="a prefix is a path"):
+        parse_prefix(text)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("http://h", True), ("unix:/a", True), ("pid:1", True), ("h:6060", False), ("a.snap", False)],

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from memsnap.pprof.reader import read
 pytestmark = pytest.mark.go
 
 TCP = ("-listen", "127.0.0.1:0")
-HINTED = "--bearer-file"
+HINTED = "--token-file"
 
 
 def visit(target, access=None, **options):
@@ -71,6 +72,19 @@ def test_a_capture_by_pid_finds_the_port_and_says_so(service):
         assert described.gc.proven
         place = f"{running.address}/debug/pprof"
         assert described.notes == (f"Process {running.pid} was visited at {place}.",)
+
+
+def test_a_capture_by_pid_finds_a_wildcard_and_ipv6(service, doors):
+    with service(doors, "-listen", ":0") as running:
+        assert visit(f"pid:{running.pid}").capture.gc.proven
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 on loopback")
+    with service(doors, "-listen", "[::1]:0") as running:
+        by_pid, by_url = visit(f"pid:{running.pid}").capture, visit(running.address).capture
+    assert by_pid.gc.proven
+    assert by_url.process.pid == running.pid
 
 
 def test_a_capture_by_pid_finds_a_unix_socket(service, doors, tmp_path):
@@ -192,6 +206,17 @@ def test_tls_is_verified_by_the_given_authority_only(service, doors, certificate
         assert "certificate was not checked" in by_pid.notes[1]
         checked = visit(f"pid:{running.pid}", trusted).capture
         assert len(checked.notes) == 1
+
+
+def test_files_that_do_not_fit_are_told(service, doors, certificates):
+    pair = ("-cert", certificates.server, "-key", certificates.server_key)
+    crossed = Access(client_certificate=certificates.client, client_key=certificates.ca_key)
+    with (
+        service(doors, *TCP, *pair) as running,
+        pytest.raises(TargetError, match="key values mismatch") as caught,
+    ):
+        visit(running.address, replace(crossed, insecure=True))
+    assert "--key" in caught.value.hint
 
 
 def test_a_client_certificate_opens_the_door(service, doors, certificates):

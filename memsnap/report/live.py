@@ -1,0 +1,257 @@
+"""One capture as text and as JSON: its circumstances, its memory, and what is live where.
+
+The JSON forms are `memsnap.show/1` and `memsnap.top/1`; keys are only ever added to them.  Sizes
+are integer bytes, limits those of a 95 % interval, and null stands for what is not known.
+"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from memsnap.analysis.ledger import ledger
+from memsnap.analysis.live import Live, LiveRow, LiveSort
+from memsnap.analysis.stats import CONFIDENCE
+from memsnap.analysis.table import By
+from memsnap.report import words
+from memsnap.report.document import capture_document, check_document
+from memsnap.report.ink import Column, Ink, clean, table
+from memsnap.snapshot import ProcessMemory
+from memsnap.units import format_bytes, format_count, format_range
+
+SHOW_SCHEMA = "memsnap.show/1"
+TOP_SCHEMA = "memsnap.top/1"
+
+
+def render_show(live: Live, *, limit: int, is_file: bool, ink: Ink) -> str:
+    """Return the description of a capture as text, without a trailing newline.
+
+    `is_file` says whether the snapshot's name is that of a file, which commands can be given.
+    """
+    parts = [
+        "\n".join(_header(live, ink)),
+        "\n".join(_memory(live, ink)),
+        "\n".join(_ledger(live, ink)),
+        "\n".join(_sites(live, limit, ink)),
+        "\n".join(_next(live, ink, is_file=is_file)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def render_top(live: Live, *, by: By, sort: LiveSort, limit: int, ink: Ink) -> str:
+    """Return the table alone as text: a line on what it shows, then the rows."""
+    total = int(live.totals.live.bytes[0])
+    shown = list(live.rows(by, sort=sort, limit=limit))
+    count = len(live.table(by))
+    note = f"{len(shown)} of {format_count(count)} rows, {format_bytes(total)} in all"
+    module = live.snapshot.capture.process.module
+    columns, cells = live_cells(shown, by=by, module=module, total=total)
+    return "\n".join([ink.heading(f"Live by {by.value}", note), *table(ink, columns, cells)])
+
+
+def show_document(live: Live, *, limit: int) -> dict[str, Any]:
+    """Return `memsnap.show/1`.
+
+    `capture` is as in `memsnap.diff/1`; `heap` holds the runtime's exact count
+    (`heap_alloc_bytes`) beside the profile's estimate with its limits; `sites` are the largest.
+    """
+    return {
+        "schema": SHOW_SCHEMA,
+        "confidence": CONFIDENCE,
+        "capture": capture_document(live.snapshot),
+        "heap": {
+            **check_document(live.check),
+            "samples": int(live.totals.samples[0]),
+            "site_count": len(live.alignment),
+        },
+        "sites": [live_row_document(row) for row in live.rows(limit=limit)],
+    }
+
+
+def top_document(
+    live: Live, *, by: By = By.SITE, sort: LiveSort = LiveSort.LIVE, limit: int | None = None
+) -> dict[str, Any]:
+    """Return `memsnap.top/1`: `rows` as selected and sorted, `total` of all that is selected."""
+    return {
+        "schema": TOP_SCHEMA,
+        "confidence": CONFIDENCE,
+        "name": live.snapshot.name,
+        "by": by.value,
+        "sort": sort.value,
+        "selection": asdict(live.selection),
+        "sample_rate_bytes": live.snapshot.heap.period,
+        "total": _numbers(live.row(live.totals, 0)) if len(live.selected) else None,
+        "rows": [live_row_document(row) for row in live.rows(by, sort=sort, limit=limit)],
+    }
+
+
+def live_row_document(row: LiveRow) -> dict[str, Any]:
+    """Return one row.
+
+    `cumulative_live_bytes` is null for rows not by function, `allocated` counts since the start
+    of the process, `buckets` is the number of sites in the row, `stack` is innermost first.
+    """
+    return {
+        "type": row.type or None,
+        "alloc": row.alloc or None,
+        "function": row.function,
+        "file": row.file,
+        "line": row.line,
+        "package": row.package,
+        "object_bytes": row.object_bytes,
+        **_numbers(row),
+        "cumulative_live_bytes": row.cumulative,
+        "buckets": row.buckets,
+        "stack": [asdict(frame) for frame in row.stack],
+    }
+
+
+def _numbers(row: LiveRow) -> dict[str, Any]:
+    return {
+        "live": asdict(row.live) | asdict(row.live_limits),
+        "allocated": None if row.allocated is None else asdict(row.allocated),
+        "samples": row.samples,
+    }
+
+
+def _header(live: Live, ink: Ink) -> Iterator[str]:
+    snapshot = live.snapshot
+    capture = snapshot.capture
+    yield ink.paint(words.describe(capture) or "heap profile", "bold")
+    yield words.when(snapshot, None)
+    if capture.gc is None:
+        reason = "a plain profile does not tell whether it stands behind a finished GC"
+        yield ink.paint(ink.wrap(f"! {reason}: garbage may count as live.", indent=0), "yellow")
+    elif not capture.gc.proven:
+        yield ink.paint(
+            ink.wrap(
+                f"! GC not proven ({clean(capture.gc.reason)}): garbage may count as live.",
+                indent=0,
+            ),
+            "yellow",
+        )
+    else:
+        yield ink.paint(ink.wrap(f"GC proven: {clean(capture.gc.reason)}", indent=0), "dim")
+    for note in capture.notes:
+        yield ink.paint(ink.wrap("! " + clean(note), indent=0), "yellow")
+
+
+def _memory(live: Live, ink: Ink) -> Iterator[str]:
+    check, capture = live.check, live.snapshot.capture
+    if check.exact is not None:
+        forced = capture.gc is not None and capture.gc.forced
+        yield _amount(
+            ink, "Live heap", check.exact, "exact" if forced else "exact, garbage included"
+        )
+    samples = format_count(int(live.totals.samples[0]))
+    rate = format_bytes(live.snapshot.heap.period)
+    limits = format_range(check.low, check.high)
+    note = f"{limits} at {100 * CONFIDENCE:.0f} %, from {samples} samples, one every {rate}"
+    yield _amount(ink, "In profile", check.estimate, note)
+    for label, size, meaning in _process(capture.memory or ProcessMemory()):
+        yield _amount(ink, label, size, meaning)
+    if check.agrees is False:
+        yield ink.paint(ink.wrap("! " + words.disagreement(check), indent=0), "yellow")
+
+
+def _process(memory: ProcessMemory) -> Iterator[tuple[str, int, str]]:
+    if memory.rss is not None:
+        yield "RSS", memory.rss, "resident, says the OS"
+    if memory.pss is not None:
+        yield "PSS", memory.pss, "resident, shared pages counted in part"
+    if memory.swap:
+        yield "Swap", memory.swap, "swapped out"
+    if memory.cgroup_current is not None:
+        limit = memory.cgroup_limit
+        of = f"of {format_bytes(limit)} allowed" if limit is not None else "without a limit"
+        yield "cgroup", memory.cgroup_current, of + ", page cache included"
+
+
+def _amount(ink: Ink, label: str, size: int, note: str) -> str:
+    number = ink.paint(f"{format_bytes(size):>8}", "bold")
+    return f"{label:<10}  {number}  {ink.paint(note, 'dim')}"
+
+
+def _ledger(live: Live, ink: Ink) -> Iterator[str]:
+    parts = ledger(live.snapshot.capture)
+    if parts is None:
+        return
+    cells = [[format_bytes(entry.bytes), entry.name, entry.meaning] for entry in parts.entries]
+    cells.append([format_bytes(parts.go_bytes), "held by Go", "Sys - HeapReleased"])
+    if parts.non_go is not None and parts.non_go >= 0:
+        meaning = "RSS less that: the executable, C libraries, mapped files"
+        cells.append([format_bytes(parts.non_go), "not Go's", meaning])
+    elif parts.non_go is not None:
+        meaning = "held by Go less RSS: costs nothing"
+        cells.append([format_bytes(-parts.non_go), "never touched", meaning])
+    yield ink.heading("Memory of the process")
+    columns = [
+        Column("size", styles=("bold",)),
+        Column("part", right=False),
+        Column("meaning", right=False, styles=("dim",)),
+    ]
+    yield from table(ink, columns, cells)
+
+
+def _sites(live: Live, limit: int, ink: Ink) -> Iterator[str]:
+    shown = list(live.rows(limit=limit))
+    if not shown:
+        yield ink.heading("The profile holds no samples.")
+        return
+    yield ink.heading(f"Largest of {format_count(len(live.alignment))} sites")
+    module = live.snapshot.capture.process.module
+    total = int(live.totals.live.bytes[0])
+    columns, cells = live_cells(shown, by=By.SITE, module=module, total=total)
+    yield from table(ink, columns, cells)
+
+
+def live_cells(
+    shown: list[LiveRow], *, by: By, module: str, total: int
+) -> tuple[list[Column], list[list[str]]]:
+    """Return the columns of a capture's table and the cells of its rows.
+
+    `total` is the bytes that shares are of.  Functions have pprof's words: flat, cum.
+    """
+    typed = by is not By.TYPE and any(row.type for row in shown)
+    sized = by in (By.SITE, By.LINE)
+    columns = [
+        Column("flat" if by is By.FUNCTION else "live", styles=("bold",)),
+        Column("95 % interval"),
+        Column("share"),
+        *([Column("cum")] if by is By.FUNCTION else []),
+        Column("objects"),
+        Column("allocated"),
+        *([Column("size")] if sized else []),
+        *([Column("type", right=False)] if typed else []),
+        Column(by.value, right=False),
+    ]
+    cells = []
+    for row in shown:
+        limits = row.live_limits
+        allocated = "?" if row.allocated is None else format_bytes(row.allocated.bytes)
+        cells.append(
+            [
+                format_bytes(row.live.bytes),
+                format_range(limits.low_bytes, limits.high_bytes),
+                f"{row.live.bytes / max(total, 1):.1%}",
+                *([format_bytes(row.cumulative or 0)] if by is By.FUNCTION else []),
+                format_count(row.live.objects),
+                allocated,
+                *([words.size_of(row)] if sized else []),
+                *([clean(row.type or "?")] if typed else []),
+                clean(words.subject(row, module)),
+            ]
+        )
+    return columns, cells
+
+
+def _next(live: Live, ink: Ink, *, is_file: bool) -> Iterator[str]:
+    name = shlex.quote(clean(live.snapshot.name))
+    yield ink.heading("Next")
+    if not is_file:
+        yield f"  memsnap capture {name} -o before.snap"
+        yield f"  memsnap diff before.snap {name}"
+        return
+    yield f"  memsnap top {name} --by function"
+    yield f"  memsnap diff {name} LATER.snap"
+    yield f"  go tool pprof -top {name}"
