@@ -16,9 +16,9 @@ import numpy.typing as npt
 from memsnap.pprof.heap import HeapSamples, string_label
 from memsnap.pprof.profile import Int32s, Int64s, Profile, UInt64s
 
-_CHUNK = 16_384  # samples hashed at a time: bounds the memory beside the profile itself
+_CHUNK = 2048  # samples hashed at a time: their columns stay inside the processor's cache
 _RADIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses nothing
-_DEPTHS = 1 << 16  # powers of it kept; deeper frames start over
+_DEPTHS = 1 << 16  # powers of it kept (a power of two); deeper frames start over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,7 +187,7 @@ def _marks(profile: Profile, names: _Names) -> tuple[Int32s, Int32s]:
     common = []
     for key in ("type", "alloc"):
         own = string_label(profile, key)
-        used = np.unique(own[own >= 0])
+        used = np.flatnonzero(np.bincount(own[own >= 0]))
         ids = np.full(len(profile.strings) + 1, -1, dtype=np.int32)
         ids[used] = [names.string(profile.strings[at]) for at in used.tolist()]
         common.append(ids[own])
@@ -224,17 +224,20 @@ def _stack_hashes(profile: Profile, spelling: tuple[Int64s, Int64s]) -> UInt64s:
         stack = profile.stack[bounds[0] : bounds[-1]]
         if not len(stack):
             continue
-        ends = np.cumsum(location_length[stack])
-        before = np.concatenate([[0], ends])
-        depth = before[:-1] - np.repeat(before[bounds[:-1] - bounds[0]], np.diff(bounds))
-        terms = location_hash[stack] * powers[depth % _DEPTHS]
-        filled = np.flatnonzero(np.diff(bounds))
-        hashes[first + filled] = np.add.reduceat(terms, (bounds[:-1] - bounds[0])[filled])
+        # Only the last bits of a depth count: that these sums may wrap around does no harm.
+        length = location_length.take(stack)
+        before = np.cumsum(length, dtype=np.int32) - length
+        samples = np.diff(bounds)
+        filled = np.flatnonzero(samples)
+        start = (bounds - bounds[0])[filled]
+        depth = before - np.repeat(before[start], samples[filled])
+        terms = location_hash.take(stack) * powers.take(depth & (_DEPTHS - 1))
+        hashes[first + filled] = np.add.reduceat(terms, start)
     return hashes
 
 
-def _location_hashes(start: Int64s, frames: Int64s) -> tuple[UInt64s, Int64s]:
-    length = np.diff(start)
+def _location_hashes(start: Int64s, frames: Int64s) -> tuple[UInt64s, Int32s]:
+    length = np.diff(start).astype(np.int32)
     mixed = _mix(frames.astype(np.uint64) + np.uint64(1))
     hashes = np.zeros(len(length), dtype=np.uint64)
     power = np.uint64(1)

@@ -6,6 +6,7 @@ the same individuals in both captures, so the survivors add no noise: only what 
 died does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,17 +107,14 @@ def pool(sizes: Int64s, counts: Counts, ids: Int64s, *, rate: int) -> Cells:
 
     `sizes`, `ids` and `counts` have one entry per row.
     """
-    order = np.lexsort((sizes, ids))
-    is_new = np.ones(len(order), dtype=np.bool_)
-    is_new[1:] = (np.diff(ids[order]) != 0) | (np.diff(sizes[order]) != 0)
-    first = np.flatnonzero(is_new)
+    order, first = _runs((ids, sizes))
 
     def pooled(column: Int64s) -> Int64s:
         return np.add.reduceat(column[order], first) if len(first) else column[:0]
 
-    size = sizes[order][first]
+    size = sizes[order[first]]
     return Cells(
-        group=ids[order][first],
+        group=ids[order[first]],
         object_bytes=size,
         probability=probabilities(size, rate),
         before=pooled(counts.live_raw[:, 0]),
@@ -134,11 +132,42 @@ def probabilities(sizes: Int64s, rate: int) -> Floats:
     return np.where(sizes > 0, sampling_probability(sizes, rate), 1.0)
 
 
+def _runs(columns: Sequence[Int64s]) -> tuple[Int64s, Int64s]:
+    """Return the order that sorts rows by `columns` (none negative), and where equal ones begin."""
+    bits = [int(column.max(initial=0)).bit_length() for column in columns]
+    if sum(bits) < 64:
+        # One number per row sorts many times as fast as columns do.
+        packed = columns[0]
+        for column, width in zip(columns[1:], bits[1:], strict=True):
+            packed = packed << width | column
+        order = np.argsort(packed)
+        changes = [packed[order]]
+    else:
+        order = np.lexsort(columns[::-1])
+        changes = [column[order] for column in columns]
+    is_new = np.ones(len(order), dtype=np.bool_)
+    is_new[1:] = np.any([column[1:] != column[:-1] for column in changes], axis=0)
+    return order, np.flatnonzero(is_new)
+
+
+def _kinds(columns: Sequence[Int64s]) -> tuple[Int64s, Int64s]:
+    """Return one row of each kind, and the kind of each row: equal rows have equal limits.
+
+    Of 100,000 sites, hundreds differ in the size and the number of what was born and died.
+    """
+    order, first = _runs(columns)
+    kind = np.empty(len(order), dtype=np.int64)
+    kind[order] = np.repeat(np.arange(len(first)), np.diff(first, append=len(order)))
+    return order[first], kind
+
+
 def growth_bounds(cells: Cells, groups: int, growth: Amounts) -> Bounds:
     """Return the 95 % limits of every group's growth; they always hold `growth` itself."""
     born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
-    low, high = stats.difference_interval(born, died, cells.probability)
-    return _summed(cells, groups, ((born - died) / cells.probability, low, high), growth)
+    row, kind = _kinds((cells.object_bytes, born, died))
+    low, high = stats.difference_interval(born[row], died[row], cells.probability[row])
+    centre = (born - died) / cells.probability
+    return _summed(cells, groups, (centre, low[kind], high[kind]), growth)
 
 
 def live_bounds(cells: Cells, groups: int, live: Amounts) -> Bounds:
@@ -190,7 +219,7 @@ def survived(sizes: Int64s, counts: Counts, *, rate: int) -> Bounds:
     first, last = counts.live_raw[:, 0], counts.live_raw[:, -1]
     limits = []
     for raw in (counts.survived_low, counts.survived_high):
-        for column, unit in zip(live, (1, sizes), strict=True):
+        for column, unit in zip(live, (np.ones_like(sizes), sizes), strict=True):
             scaled = (raw * scale * unit).astype(np.int64)
             scaled = np.where(raw == last, column[:, -1], scaled)
             scaled = np.where(raw == first, column[:, 0], scaled)
@@ -207,16 +236,30 @@ def growth_p_values(cells: Cells, groups: int) -> Floats:
     """
     born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
     weight = cells.object_bytes / cells.probability
+    single = _single_p_values(cells, weight)
+    if np.array_equal(cells.group, np.arange(groups)):
+        return single
     together = stats.change_p_values(born, died, weight=weight, group=cells.group, groups=groups)
-    alone = np.arange(len(cells.group))
-    single = stats.change_p_values(born, died, weight=weight, group=alone, groups=len(alone))
-    single = np.minimum(single, stats.missed_p_values(born, died, cells.probability))
     centre = np.bincount(cells.group, weights=weight * (born - died), minlength=groups)
     agrees = np.sign(born - died) == np.sign(centre)[cells.group]
     surest = np.ones(groups)
     np.minimum.at(surest, cells.group[agrees], single[agrees])
     cells_of = np.bincount(cells.group, minlength=groups)
     return np.minimum(np.minimum(together, surest * cells_of), 1.0)
+
+
+def _single_p_values(cells: Cells, weight: Floats) -> Floats:
+    """Return per cell the p-value of "it did not grow or shrink", two-sided."""
+    born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
+    p_values = np.ones(len(born))
+    changed = np.flatnonzero(born != died)
+    row, kind = _kinds((cells.object_bytes[changed], born[changed], died[changed]))
+    some = changed[row]
+    born, died, alone = born[some], died[some], np.arange(len(some))
+    exact = stats.change_p_values(born, died, weight=weight[some], group=alone, groups=len(some))
+    missed = stats.missed_p_values(born, died, cells.probability[some])
+    p_values[changed] = np.minimum(exact, missed)[kind]
+    return p_values
 
 
 def testable(cells: Cells, groups: int) -> Bools:

@@ -83,6 +83,11 @@ class Row:
     buckets: int
     stack: tuple[Frame, ...]
 
+    @property
+    def is_live(self) -> bool:
+        """Whether anything of the row was live in any of the captures."""
+        return any(self.history)
+
 
 def order(table: Table, sort: Sort) -> Int64s:
     """Return the row numbers in the order of `sort`."""

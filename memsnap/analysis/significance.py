@@ -32,36 +32,38 @@ def significance(alignment: Alignment, counts: Counts, rate: int) -> tuple[float
 
 
 def _offset(found: Cells, sign: Int64s) -> Bools:
-    """Return which significant changes cancel: by object size, or all of them together.
+    """Return which significant changes cancel within their object size, or within its octave.
 
     Rows replaced in place leave one site and appear at another; what is net of both is what
-    grew.  Sizes are the closest thing to types that every profile has.
+    grew.  Sizes are the closest thing to types that every profile has, and what varies in size (a
+    document read anew) stays within an octave.  Nothing wider: a leak must not hide behind what
+    happens to be freed elsewhere.
     """
-    _, sizes = np.unique(found.object_bytes, return_inverse=True)
-    low, high = _net(found, sizes.astype(np.int64))
-    traded = _both_signs(sizes, sign)
-    moved = traded & np.where(sign > 0, low <= 0, high >= 0)
-    everything = np.zeros(len(sign), dtype=np.int64)
-    low, high = _net(found, everything)
-    return moved | (_both_signs(everything, sign) & (low <= 0) & (high >= 0))
+    low, high = _net(found, found.object_bytes)
+    moved = _traded(found.object_bytes, sign) & np.where(sign > 0, low <= 0, high >= 0)
+    rest = np.flatnonzero(~moved)
+    octave = np.frexp(found.object_bytes[rest])[1].astype(np.int64)
+    low, high = _net(found.take(rest), octave)
+    moved[rest] = _traded(octave, sign[rest]) & (low <= 0) & (high >= 0)
+    return moved
 
 
 def _net(found: Cells, group: Int64s) -> tuple[Floats, Floats]:
-    """Return, for every cell, the limits of the growth in bytes of its whole group."""
-    groups = int(group.max(initial=-1)) + 1
+    """Return, for every cell, the limits of the growth in bytes of all cells of its `group`."""
+    distinct, ids = np.unique(group, return_inverse=True)
     born, died = found.after - found.survived_low, found.before - found.survived_low
     low, high = stats.difference_interval(born, died, found.probability)
     _, below, above = stats.weighted_sum_interval(
         (born - died) / found.probability * found.object_bytes,
         low * found.object_bytes,
         high * found.object_bytes,
-        group=group,
-        groups=groups,
+        group=ids,
+        groups=len(distinct),
     )
-    return below[group], above[group]
+    return below[ids], above[ids]
 
 
-def _both_signs(group: Int64s, sign: Int64s) -> Bools:
-    ups = np.bincount(group, weights=sign > 0) > 0
-    downs = np.bincount(group, weights=sign < 0) > 0
-    return (ups & downs)[group]
+def _traded(group: Int64s, sign: Int64s) -> Bools:
+    """Return, for every cell, whether its group has both growth and shrinkage."""
+    ups, downs = (np.isin(group, group[sign == side]) for side in (1, -1))
+    return ups & downs

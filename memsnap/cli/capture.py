@@ -79,13 +79,11 @@ def capture(**given: Any) -> int:
     written = _take(target, count, given)
     if given["then_diff"]:
         from memsnap.analysis.diff import diff
-        from memsnap.analysis.rows import Sort
-        from memsnap.analysis.table import By
-        from memsnap.report.terminal import render_diff
+        from memsnap.cli.diff import render
 
-        report = diff([snapshot for _, snapshot in written])
-        ink = options.terminal()
-        click.echo(render_diff(report, by=By.SITE, sort=Sort.CONFIDENCE, limit=10, ink=ink))
+        shape = {"by": "site", "sort": "confidence", "limit": 10, "as_markdown": False}
+        result = diff([snapshot for _, snapshot in written])
+        options.show(render(result, shape | {"as_json": given["as_json"]}))
     return 0
 
 
@@ -166,6 +164,8 @@ def _write(snapshot: "Snapshot", path: str, given: dict[str, Any]) -> "tuple[str
 
 
 def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, Any]) -> None:
+    if given["then_diff"]:
+        return
     if given["as_json"]:
         import json
         from dataclasses import replace
@@ -173,9 +173,7 @@ def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, A
         from memsnap.report.document import capture_document
 
         document = capture_document(replace(snapshot, name=path))
-        click.echo(json.dumps(document | {"size_bytes": size_bytes}, ensure_ascii=False))
-        return
-    if given["then_diff"]:
+        options.show(json.dumps(document | {"size_bytes": size_bytes}, ensure_ascii=False))
         return
     from memsnap.report.words import describe
 
@@ -183,7 +181,7 @@ def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, A
     stats = capture.mem_stats
     live = f", {format_bytes(stats.heap_alloc)} live" if stats and stats.heap_alloc else ""
     took = f", took {format_duration(capture.elapsed_s)}" if capture.elapsed_s else ""
-    click.echo(f"{path}  {describe(capture)}{live}  ({format_bytes(size_bytes)}{took})")
+    options.show(f"{path}  {describe(capture)}{live}  ({format_bytes(size_bytes)}{took})")
     if capture.gc and not capture.gc.proven:
         options.say(f"  GC not proven: {capture.gc.reason}")
     for note in capture.notes:

@@ -2,6 +2,8 @@
 
 import click
 
+from memsnap.cli import options
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -19,4 +21,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         ctx.fail(f"click knows no completion for {shell}")
-    click.echo(kind(ctx.find_root().command, {}, "memsnap", "_MEMSNAP_COMPLETE").source())
+    options.show(kind(ctx.find_root().command, {}, "memsnap", "_MEMSNAP_COMPLETE").source())

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ def demo(seconds: float, keep: Path | None, as_json: bool) -> int:
 
     with tempfile.TemporaryDirectory(prefix="memsnap-demo-") as scratch:
         folder = keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         paths = [folder / "before.snap", folder / "after.snap"]
         with service_running(lambda text: options.say(f"demo: {text}")) as service:
             target = PidTarget(pid=service.pid)
@@ -50,21 +51,38 @@ def demo(seconds: float, keep: Path | None, as_json: bool) -> int:
             _wait(seconds)
             options.say(f"demo: memsnap capture -p {service.pid} -o {paths[1].name}")
             save(capture(target), paths[1])
-        options.say(f"demo: memsnap diff {paths[0].name} {paths[1].name}\n")
-        result = diff([load(path) for path in paths])
+        options.say(f"demo: memsnap diff {paths[0].name} {paths[1].name}")
+        options.say("")
+        snapshots = [load(path) for path in paths]
+    # Without --keep the files are gone: their names are enough.
+    names = [str(path) if keep else path.name for path in paths]
+    result = diff([replace(it, name=name) for it, name in zip(snapshots, names, strict=True)])
     if as_json:
         from memsnap.report.document import diff_json
 
-        click.echo(diff_json(result, by=By.SITE, sort=Sort.CONFIDENCE))
+        options.show(diff_json(result, by=By.SITE, sort=Sort.CONFIDENCE))
         return 0
     from memsnap.report.terminal import render_diff
 
-    click.echo(
+    options.show(
         render_diff(result, by=By.SITE, sort=Sort.CONFIDENCE, limit=5, ink=options.terminal())
     )
     if keep is None:
-        click.echo("\nThat was a demo: `memsnap capture -p PID` does it to a service of yours.")
+        options.show(
+            "\nThat was a demo, and its captures are gone: `memsnap demo --keep DIR` keeps them to "
+            "play with.\n`memsnap capture -p PID` takes them of a service of yours."
+        )
     return 0
+
+
+def _make(folder: Path) -> None:
+    from memsnap.errors import FileError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(f"cannot make {folder}: {reason}", hint="choose another --keep") from error
 
 
 def _wait(seconds: float) -> None:

@@ -55,18 +55,32 @@ def diff(sources: tuple[str, ...], **given: Any) -> int:
     from memsnap.analysis.diff import diff as compare
     from memsnap.cli.thresholds import exceeded, parse_threshold
 
+    _check_forms(given)
     thresholds = [parse_threshold(text) for text in given["thresholds"]]
     result = compare(options.load_all(sources, given), options.make_selection(given))
+    crossed = [text for threshold in thresholds for text in exceeded(result, threshold)]
     if given["pprof_file"]:
         from memsnap.report.export import diff_pprof
 
         options.write_out(given["pprof_file"], diff_pprof(result))
     if given["pprof_file"] != "-":
-        click.echo(render(result, given))
-    crossed = [text for threshold in thresholds for text in exceeded(result, threshold)]
+        options.show(render(result, given))
     for text in crossed:
         options.say(f"memsnap: {text}")
     return FOUND if crossed else 0
+
+
+def _check_forms(given: dict[str, Any]) -> None:
+    """Refuse two reports in one standard output."""
+    from memsnap.errors import UsageError
+
+    names = [name for name in ("json", "markdown") if given[f"as_{name}"]]
+    if given["pprof_file"] == "-":
+        names.append("pprof -")
+    if len(names) > 1:
+        raise UsageError(
+            f"--{names[0]} and --{names[1]} exclude each other", hint="leave one of them out"
+        )
 
 
 def render(result: "Diff", given: dict[str, Any]) -> str:

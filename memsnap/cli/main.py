@@ -4,14 +4,18 @@ Commands load on first use, so that `memsnap --help` costs no more than click.
 """
 
 import importlib
+import io
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 from memsnap import __version__
+from memsnap.cli import options
 from memsnap.errors import MemsnapError
 
 _COMMANDS = {
@@ -23,6 +27,10 @@ _COMMANDS = {
     "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
     "completion": ("memsnap.cli.completion", "Print the shell completion script."),
 }
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception: what a command started ends, and its temporary files go."""
 
 
 class LazyGroup(click.Group):
@@ -39,6 +47,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(_COMMANDS[cmd_name][0])
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that leaves early (`head`) is no failure of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            options.leave_standard_output()
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the short helps without importing anything."""
@@ -75,6 +91,8 @@ def cli(ctx: click.Context, config: Path | None) -> None:
     memsnap capture -p PID -o b.snap
     memsnap diff a.snap b.snap
     """
+    if options.forces_colour():
+        ctx.color = True  # or click takes the colours out of what is piped
     if config is not None:
         ctx.default_map = _defaults(config)
 
@@ -90,21 +108,41 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # OpenBLAS starts a thread per core on import of numpy, for arithmetic that is not done here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without arrows shows question marks instead of a traceback.
+            stream.reconfigure(errors="replace")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Return the exit code: 0 fine, 1 failed, 2 usage, 3 findings, 128 + N for signal N."""
     try:
         code = cli.main(standalone_mode=False)
     except MemsnapError as error:
-        click.echo(f"memsnap: {error.message}", err=True)
+        options.say(f"memsnap: {error.message}")
         if error.hint:
-            click.echo(f"  try: {error.hint}", err=True)
-        code = error.exit_code
+            options.say(f"  try: {error.hint}")
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("memsnap: interrupted; what was written before is complete", err=True)
-        code = 130
-    except BrokenPipeError:
-        # The reader (`head`) has seen enough; keep Python from reporting it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        options.say("memsnap: interrupted; what was written before is complete")
+        return 128 + signal.SIGINT
+    except _Terminated:
+        options.say("memsnap: terminated; what was written before is complete")
+        return 128 + signal.SIGTERM
+    except OSError as error:
+        # Of the machine, and with no better words at hand: a full disk under standard output.
+        options.leave_standard_output()
+        where = f" ({error.filename})" if error.filename else ""
+        options.say(f"memsnap: {(error.strerror or str(error)).lower()}{where}")
+        return MemsnapError.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not again while things are put in order
+    raise _Terminated

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from memsnap import units
-from memsnap.errors import UsageError
+from memsnap.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from memsnap.analysis.select import Selection
@@ -133,21 +133,70 @@ def terminal() -> "Ink":
     """
     from memsnap.report.ink import Ink
 
-    wanted = bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
-    dumb = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Ink(width=shutil.get_terminal_size((100, 24)).columns, colour=wanted and not dumb)
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    is_terminal = sys.stdout.isatty()
+    colour = forces_colour() or (is_terminal and not plain)
+    width = shutil.get_terminal_size((120, 24)).columns
+    return Ink(width=width, colour=colour, cut=is_terminal)
+
+
+def forces_colour() -> bool:
+    """Whether colours are wanted even where standard output is no terminal."""
+    return bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
 
 
 def say(text: str) -> None:
-    """Tell the user, not the pipe: write a line to standard error."""
-    click.echo(text, err=True)
+    """Tell the user, not the pipe: write one line to standard error.
+
+    Names from profiles and answers of targets may be part of it, and must not drive a terminal.
+    """
+    from memsnap.report.ink import clean
+
+    click.echo(clean(text), err=True)
+
+
+def show(text: str) -> None:
+    """Write a report to standard output.
+
+    A reader that leaves early (`head`) has seen enough, and the exit code stays what it would
+    have been.  Raises FileError where it cannot be written, as on a full disk.
+    """
+    _to_standard_output(lambda: click.echo(text))
+
+
+def leave_standard_output() -> None:
+    """Write nothing more to standard output, so that its failure is not reported twice."""
+    try:
+        number = sys.stdout.fileno()
+    except OSError:
+        return  # it is no file, but a buffer of a caller
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), number)
 
 
 def write_out(path: str, data: bytes) -> None:
     """Write `data` to a file, whole or not at all, or to standard output for `-`."""
     if path == "-":
-        sys.stdout.buffer.write(data)
+        _to_standard_output(lambda: _write_bytes(data))
         return
     from memsnap.storage.snapfile import write_atomically
 
     write_atomically(Path(path), data)
+
+
+def _write_bytes(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _to_standard_output(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except BrokenPipeError:
+        leave_standard_output()
+    except OSError as error:
+        leave_standard_output()
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(
+            f"cannot write to standard output: {reason}", hint="send it to another place"
+        ) from error

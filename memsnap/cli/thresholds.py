@@ -32,7 +32,7 @@ class Threshold:
 
 def parse_threshold(text: str) -> Threshold:
     """Return the condition that `text` means: `growth>5MB`, `findings>0`."""
-    match = re.fullmatch(r"\s*(\w+)\s*(>=?)\s*(\S+)\s*", text)
+    match = re.fullmatch(r"\s*(\w+)\s*(>=?)\s*(\S.*?)\s*", text)
     if not match or match[1] not in METRICS:
         listed = ", ".join(METRICS)
         raise UsageError(

@@ -36,6 +36,8 @@ _HEADER = re.compile(
 )
 _SAMPLE = re.compile(_COUNTS + rb"((?: +0x[0-9a-f]{1,16})*)")
 _FRAME = re.compile(rb"#\t+(0x[0-9a-f]{1,16})(?:\t+(.+)\+0x[0-9a-f]+\t+(.*):(\d{1,18}))?")
+_PAIR = re.compile(r"# (\w+) = (\d{1,20}) / (\d{1,20})", re.ASCII)
+_NUMBER = re.compile(r"# (\w+) = (-?\d{1,20}(\.\d+)?(e[+-]?\d{1,3})?)", re.ASCII)
 _TRAILER = b"# runtime.MemStats"
 # The last line of the trailer that every release of Go on every system writes.
 _TRAILER_END = b"\n# DebugGC = "
@@ -91,19 +93,11 @@ def mem_stats_trailer(text: bytes) -> dict[str, int | float]:
     stats: dict[str, int | float] = {}
     start = text.rfind(_TRAILER)
     for line in text[start:].splitlines() if start >= 0 else []:
-        match = re.fullmatch(
-            r"# (\w+) = (\S+)(?: / (\d+))?", line.decode("utf-8", "replace").strip()
-        )
-        if match is None:
-            continue
-        key, first, second = match.groups()
-        if second is not None:
-            stats[f"{key}Inuse"] = int(first)
-            stats[f"{key}Sys"] = int(second)
-        elif re.fullmatch(r"-?\d+", first):
-            stats[key] = int(first)
-        elif re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", first):
-            stats[key] = float(first)
+        shown = line.decode("ascii", "replace").strip()
+        if match := _PAIR.fullmatch(shown):
+            stats[f"{match[1]}Inuse"], stats[f"{match[1]}Sys"] = int(match[2]), int(match[3])
+        elif match := _NUMBER.fullmatch(shown):
+            stats[match[1]] = float(match[2]) if match[3] or match[4] else int(match[2])
     return stats
 
 

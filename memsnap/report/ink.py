@@ -1,16 +1,22 @@
 """Text for terminals: colours that can be off, and tables that fit the width."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How to write: `width` in columns; without `colour` the text is plain."""
+    """How to write: `width` in columns; without `colour` the text is plain.
+
+    Where `cut` is false (no terminal: a file, a pipe), long texts are kept whole.
+    """
 
     width: int = 100
     colour: bool = False
+    cut: bool = True
 
     def paint(self, text: str, *styles: str) -> str:
         """Return `text` in the given styles: bold, dim, red, green, yellow, cyan."""
@@ -47,26 +53,35 @@ class Column:
     styles: tuple[str, ...] = ()
 
 
-def table(ink: Ink, columns: list[Column], cells: list[list[str]]) -> list[str]:
+def table(
+    ink: Ink,
+    columns: list[Column],
+    cells: list[list[str]],
+    accents: Sequence[tuple[str, ...]] = (),
+) -> list[str]:
     """Return the lines of a table; the last column is cut where the line would be too long.
 
-    Cells are plain texts; a row may have fewer cells than there are columns.
+    Cells are plain texts.  `accents` are the styles of each row's first cell, on top of the
+    column's.
     """
     widths = [
-        max([len(column.title)] + [len(row[at]) for row in cells if at < len(row)])
+        max([len(column.title), *(len(row[at]) for row in cells)])
         for at, column in enumerate(columns)
     ]
-    left = ink.width - sum(widths[:-1]) - 2 * len(columns)
-    widths[-1] = max(min(widths[-1], left), 12)
+    if ink.cut:
+        left = ink.width - sum(widths[:-1]) - 2 * len(columns)
+        widths[-1] = max(min(widths[-1], left), 12)
     head = "  ".join(
         _fit(column.title, width, column.right)
         for column, width in zip(columns, widths, strict=True)
     )
     lines = ["  " + ink.paint(head.rstrip(), "dim")]
-    for row in cells:
-        parts = []
-        for column, width, text in zip(columns, widths, row, strict=False):
-            parts.append(ink.paint(_fit(text, width, column.right), *column.styles))
+    for row, accent in zip_longest(cells, accents, fillvalue=()):
+        styles = [(*columns[0].styles, *accent), *(column.styles for column in columns[1:])]
+        parts = [
+            ink.paint(_fit(text, width, column.right), *style)
+            for text, width, column, style in zip(row, widths, columns, styles, strict=True)
+        ]
         lines.append(("  " + "  ".join(parts)).rstrip())
     return lines
 

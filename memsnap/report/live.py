@@ -5,7 +5,7 @@ are integer bytes, limits those of a 95 % interval, and null stands for what is 
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,8 @@ from memsnap.units import format_bytes, format_count, format_range
 
 SHOW_SCHEMA = "memsnap.show/1"
 TOP_SCHEMA = "memsnap.top/1"
+
+_WIDE = 115  # columns of the terminal from which on there is room for what was allocated
 
 
 def render_show(live: Live, *, limit: int, is_file: bool, ink: Ink) -> str:
@@ -45,7 +47,8 @@ def render_top(live: Live, *, by: By, sort: LiveSort, limit: int, ink: Ink) -> s
     count = len(live.table(by))
     note = f"{len(shown)} of {format_count(count)} rows, {format_bytes(total)} in all"
     module = live.snapshot.capture.process.module
-    columns, cells = live_cells(shown, by=by, module=module, total=total)
+    allocated = sort is LiveSort.ALLOCATED or ink.width >= _WIDE
+    columns, cells = live_cells(shown, by=by, module=module, total=total, allocated=allocated)
     return "\n".join([ink.heading(f"Live by {by.value}", note), *table(ink, columns, cells)])
 
 
@@ -201,48 +204,44 @@ def _sites(live: Live, limit: int, ink: Ink) -> Iterator[str]:
     yield ink.heading(f"Largest of {format_count(len(live.alignment))} sites")
     module = live.snapshot.capture.process.module
     total = int(live.totals.live.bytes[0])
-    columns, cells = live_cells(shown, by=By.SITE, module=module, total=total)
+    columns, cells = live_cells(
+        shown, by=By.SITE, module=module, total=total, allocated=ink.width >= _WIDE
+    )
     yield from table(ink, columns, cells)
 
 
 def live_cells(
-    shown: list[LiveRow], *, by: By, module: str, total: int
+    shown: list[LiveRow], *, by: By, module: str, total: int, allocated: bool
 ) -> tuple[list[Column], list[list[str]]]:
     """Return the columns of a capture's table and the cells of its rows.
 
-    `total` is the bytes that shares are of.  Functions have pprof's words: flat, cum.
+    `total` is the bytes that shares are of; `allocated` asks for the column of that name.
+    Functions have pprof's words: flat, cum.
     """
     typed = by is not By.TYPE and any(row.type for row in shown)
     sized = by in (By.SITE, By.LINE)
-    columns = [
-        Column("flat" if by is By.FUNCTION else "live", styles=("bold",)),
-        Column("95 % interval"),
-        Column("share"),
-        *([Column("cum")] if by is By.FUNCTION else []),
-        Column("objects"),
-        Column("allocated"),
-        *([Column("size")] if sized else []),
-        *([Column("type", right=False)] if typed else []),
-        Column(by.value, right=False),
+    flat = "flat" if by is By.FUNCTION else "live"
+    wanted: list[tuple[bool, Column, Callable[[LiveRow], str]]] = [
+        (True, Column(flat, styles=("bold",)), lambda row: format_bytes(row.live.bytes)),
+        (True, Column("95 % interval"), _limits),
+        (True, Column("share"), lambda row: f"{row.live.bytes / max(total, 1):.1%}"),
+        (by is By.FUNCTION, Column("cum"), lambda row: format_bytes(row.cumulative or 0)),
+        (True, Column("objects"), lambda row: format_count(row.live.objects)),
+        (allocated, Column("allocated"), _allocated),
+        (sized, Column("size"), words.size_of),
+        (typed, Column("type", right=False), lambda row: clean(row.type or "?")),
+        (True, Column(by.value, right=False), lambda row: clean(words.subject(row, module))),
     ]
-    cells = []
-    for row in shown:
-        limits = row.live_limits
-        allocated = "?" if row.allocated is None else format_bytes(row.allocated.bytes)
-        cells.append(
-            [
-                format_bytes(row.live.bytes),
-                format_range(limits.low_bytes, limits.high_bytes),
-                f"{row.live.bytes / max(total, 1):.1%}",
-                *([format_bytes(row.cumulative or 0)] if by is By.FUNCTION else []),
-                format_count(row.live.objects),
-                allocated,
-                *([words.size_of(row)] if sized else []),
-                *([clean(row.type or "?")] if typed else []),
-                clean(words.subject(row, module)),
-            ]
-        )
-    return columns, cells
+    chosen = [(column, text) for is_shown, column, text in wanted if is_shown]
+    return [column for column, _ in chosen], [[text(row) for _, text in chosen] for row in shown]
+
+
+def _limits(row: LiveRow) -> str:
+    return format_range(row.live_limits.low_bytes, row.live_limits.high_bytes)
+
+
+def _allocated(row: LiveRow) -> str:
+    return "?" if row.allocated is None else format_bytes(row.allocated.bytes)
 
 
 def _next(live: Live, ink: Ink, *, is_file: bool) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _table(diff: Diff, *, by: By, sort: Sort, limit: int) -> Iterator[str]:
     yield ""
     yield f"{len(shown)} of {format_count(len(data))} rows, {sure} changed for sure"
     module = diff.after.capture.process.module
-    columns, cells = words.diff_cells(shown, by=by, module=module, wide=False)
+    columns, cells = words.diff_cells(shown, by=by, module=module, width=120)
     yield ""
     yield _line(column.title for column in columns)
     yield "|" + "|".join("--:" if column.right else ":--" for column in columns) + "|"

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from itertools import islice
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.findings import Finding, Severity, find, visible_growth_bytes
@@ -13,9 +14,8 @@ from memsnap.report import words
 from memsnap.report.ink import Ink, clean, table
 from memsnap.units import format_bytes, format_count
 
-_WIDE = 140  # columns from which on born and died have room
 _COLOURS = {
-    Verdict.LEAK: ("red", "bold"),
+    Verdict.LEAK: ("red",),
     Verdict.GROWTH: ("red",),
     Verdict.LEVELLING: ("yellow",),
     Verdict.SHRINKING: ("green",),
@@ -87,18 +87,20 @@ def _finding(number: int, finding: Finding, ink: Ink) -> Iterator[str]:
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[str]:
     data = diff.table(by)
-    shown = list(diff.rows(by, sort=sort, limit=limit))
+    # Rows that are empty at both ends say nothing here, except to those who sort by allocations.
+    living = (row for row in diff.rows(by, sort=sort) if sort is Sort.ALLOCATED or row.is_live)
+    shown = list(islice(living, limit))
     sure = int(data.significant.sum())
     note = f"{len(shown)} of {format_count(len(data))} rows, {sure} changed for sure"
     yield ink.heading(f"Survivors by {by.value}", note)
     module = diff.after.capture.process.module
-    columns, cells = words.diff_cells(shown, by=by, module=module, wide=ink.width >= _WIDE)
-    yield from table(ink, columns, cells)
+    columns, cells = words.diff_cells(shown, by=by, module=module, width=ink.width)
+    yield from table(ink, columns, cells, [_COLOURS.get(row.verdict, ()) for row in shown])
 
 
 def _next(diff: Diff, found: tuple[Finding, ...], by: By, ink: Ink) -> Iterator[str]:
     first, last = (shlex.quote(clean(s.name)) for s in (diff.before, diff.after))
-    names = f"{first} {last}"
+    names = " ".join(shlex.quote(clean(snapshot.name)) for snapshot in diff.snapshots)
     yield ink.heading("Next")
     other = By.FUNCTION if by is not By.FUNCTION else By.SITE
     yield f"  memsnap diff {names} --by {other.value}"
@@ -106,4 +108,4 @@ def _next(diff: Diff, found: tuple[Finding, ...], by: By, ink: Ink) -> Iterator[
     if at and not diff.selection.function:
         function = shlex.quote(clean(short_function(at.function)))
         yield f"  memsnap diff {names} --in {function} --by line"
-    yield f"  go tool pprof -diff_base {names}"
+    yield f"  go tool pprof -diff_base {first} {last}"

@@ -3,7 +3,7 @@
 Plain sentences and cells, without colour, width or markup: those belong to the forms.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from memsnap.analysis.diff import Diff
@@ -12,13 +12,16 @@ from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.live import LiveRow
 from memsnap.analysis.names import short_file, short_function
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation
-from memsnap.analysis.rows import Frame, Row, own_frame
+from memsnap.analysis.rows import Frame, Limits, Row, own_frame
 from memsnap.analysis.table import By
 from memsnap.report.ink import Column, clean
 from memsnap.snapshot import Capture, Snapshot
 from memsnap.units import format_bytes, format_count, format_duration, format_range, format_time
 
 Subject = Row | LiveRow  # what names a row is the same in a diff and in one capture
+
+# Columns of the terminal from which on a table has room for more.
+_NARROW, _MEDIUM, _WIDE = 90, 115, 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,11 @@ def changes(diff: Diff, checks: Reconciliation) -> Iterator[Change]:
         yield Change("Live heap", before.exact, after.exact, "exact")
     low, high = int(total.growth_bounds.low_bytes[0]), int(total.growth_bounds.high_bytes[0])
     everything = len(diff.selected) == len(diff.alignment)
-    grown = format_bytes(int(total.growth.bytes[0]), signed=True)
     yield Change(
         "In profile" if everything else "Selected",
         int(total.before.bytes[0]),
         int(total.after.bytes[0]),
-        f"sampled, {grown} ({format_range(low, high)})",
+        f"sampled: {format_range(low, high)}",
     )
     memory = diff.before.capture.memory, diff.after.capture.memory
     if memory[0] and memory[1] and memory[0].rss and memory[1].rss:
@@ -167,49 +169,35 @@ def _spot(frame: Frame) -> str:
 
 
 def diff_cells(
-    shown: list[Row], *, by: By, module: str, wide: bool
+    shown: list[Row], *, by: By, module: str, width: int
 ) -> tuple[list[Column], list[list[str]]]:
-    """Return the columns of a diff's table and the cells of its rows; `wide` adds two columns."""
+    """Return the columns of a diff's table that fit in `width`, and the cells of its rows."""
     typed = by is not By.TYPE and any(row.type for row in shown)
-    columns = [
-        Column("growth", styles=("bold",)),
-        Column("95 % interval"),
-        Column("before"),
-        Column("after"),
-        *([Column("born"), Column("died")] if wide else []),
-        Column("survived"),
-        *([Column("cum")] if by is By.FUNCTION else []),
-        *([Column("size")] if by in (By.SITE, By.LINE) else []),
-        Column("verdict", right=False),
-        *([Column("type", right=False)] if typed else []),
-        Column(by.value, right=False),
+    sized = by in (By.SITE, By.LINE)
+    wanted: list[tuple[bool, Column, Callable[[Row], str]]] = [
+        (True, Column("growth", styles=("bold",)), lambda row: _signed(row.growth.bytes)),
+        (True, Column("95 % interval"), lambda row: _range(row.growth_limits)),
+        (width >= _MEDIUM, Column("before"), lambda row: format_bytes(row.before.bytes)),
+        (True, Column("after"), lambda row: format_bytes(row.after.bytes)),
+        (width >= _WIDE, Column("born"), lambda row: _range(row.born)),
+        (width >= _WIDE, Column("died"), lambda row: _range(row.died)),
+        (True, Column("survived"), lambda row: _range(row.survived)),
+        (by is By.FUNCTION, Column("cum"), lambda row: _signed(row.cumulative or 0)),
+        (sized and width >= _NARROW, Column("size"), size_of),
+        (True, Column("verdict", right=False), lambda row: row.verdict.value),
+        (typed, Column("type", right=False), lambda row: clean(row.type or "?")),
+        (True, Column(by.value, right=False), lambda row: clean(subject(row, module))),
     ]
-    return columns, [_cells(row, by=by, module=module, wide=wide, typed=typed) for row in shown]
+    chosen = [(column, text) for has_room, column, text in wanted if has_room]
+    return [column for column, _ in chosen], [[text(row) for _, text in chosen] for row in shown]
 
 
-def _cells(row: Row, *, by: By, module: str, wide: bool, typed: bool) -> list[str]:
-    limits = row.growth_limits
-    cells = [
-        format_bytes(row.growth.bytes, signed=True),
-        format_range(limits.low_bytes, limits.high_bytes),
-        format_bytes(row.before.bytes),
-        format_bytes(row.after.bytes),
-    ]
-    if wide:
-        cells += [
-            format_range(row.born.low_bytes, row.born.high_bytes),
-            format_range(row.died.low_bytes, row.died.high_bytes),
-        ]
-    cells.append(format_range(row.survived.low_bytes, row.survived.high_bytes))
-    if by is By.FUNCTION:
-        cells.append(format_bytes(row.cumulative or 0, signed=True))
-    if by in (By.SITE, By.LINE):
-        cells.append(size_of(row))
-    cells.append(row.verdict.value)
-    if typed:
-        cells.append(clean(row.type or "?"))
-    cells.append(clean(subject(row, module)))
-    return cells
+def _signed(size_bytes: int) -> str:
+    return format_bytes(size_bytes, signed=True)
+
+
+def _range(limits: Limits) -> str:
+    return format_range(limits.low_bytes, limits.high_bytes)
 
 
 def size_of(row: Subject) -> str:

@@ -27,6 +27,8 @@ FORMAT = 1
 """The newest format of the extension that this release reads, and the one that it writes."""
 
 _CAPTURE, _GOROUTINES, _LEAKS = 1, 2, 3
+# What msgspec raises for JSON that is none, is of another shape, or never ends nesting.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LARGEST = 2**63 - 1  # of a number in the metadata: what an int64 column and a clock can hold
 
 
@@ -76,7 +78,7 @@ def from_bytes(data: bytes, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) ->
     try:
         fields = wire.frames(heap.extension, frozenset({_CAPTURE, _GOROUTINES, _LEAKS}))
     except wire.WireError as error:
-        raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
+        raise _corrupt(name, str(error)) from error
 
     def content(number: int) -> bytes | None:
         spans = fields.get(number << 3 | wire.LENGTH_DELIMITED)
@@ -148,8 +150,8 @@ def _json(meta: _Meta) -> bytes:
 def _capture(data: bytes, name: str) -> Capture:
     try:
         written = msgspec.json.decode(data, type=_Header).format
-    except msgspec.MsgspecError as error:
-        raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
+    except _UNREADABLE as error:
+        raise _corrupt(name, str(error)) from error
     if written > FORMAT:
         raise FormatError(
             f"{name} was written by a newer memsnap (format {written}; this one reads up to "
@@ -158,23 +160,30 @@ def _capture(data: bytes, name: str) -> Capture:
         )
     try:
         capture = msgspec.json.decode(data, type=_Meta).capture
-    except msgspec.MsgspecError as error:
-        raise FormatError(f"{name}: the memsnap part of the file is corrupt: {error}") from error
+    except _UNREADABLE as error:
+        raise _corrupt(name, str(error)) from error
     if any(abs(number) > _LARGEST for number in _numbers(msgspec.to_builtins(capture))):
-        raise FormatError(f"{name}: the memsnap part of the file is corrupt: a number is too large")
+        raise _corrupt(name, "a number is too large")
     return capture
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(value: Any) -> Iterator[int]:
     if isinstance(value, dict):
         value = value.values()
-    elif isinstance(value, (int, float)):
+    elif isinstance(value, int):
         yield value
         return
     elif not isinstance(value, (list, tuple)):
         return
     for item in value:
         yield from _numbers(item)
+
+
+def _corrupt(name: str, reason: str) -> FormatError:
+    return FormatError(
+        f"{name}: the memsnap part of the file is corrupt: {reason}",
+        hint="take the capture again; go tool pprof may still open this one",
+    )
 
 
 def _file_error(verb: str, path: Path, error: OSError) -> FileError:

@@ -496,11 +496,13 @@ def document(site: str, samples: list[int]) -> list[Row]:
 
 
 def test_a_document_that_is_read_anew_by_other_code_is_no_growth() -> None:
-    # Each size alone may have grown or shrunk; all of them together did not.
-    before = heap(*document("load", [12] * 8))
-    after = heap(*document("load", [0] * 8), *document("update", [12, 12, 12, 12, 13, 11, 12, 13]))
+    # Of each size, either the new objects or the old ones are too few to be significant.
+    before = heap(*document("load", [12, 6] * 4))
+    after = heap(*document("load", [0] * 8), *document("update", [6, 12] * 4))
+    found = compared(before, after)
 
-    assert set(compared(before, after).sites.verdict) == {Verdict.REPLACED}
+    assert set(found.sites.verdict) == {Verdict.REPLACED, Verdict.UNCLEAR}
+    assert not found.sites.significant.any()
 
 
 def flat_service(rng: np.random.Generator) -> list[Bucket]:
@@ -587,7 +589,7 @@ def test_what_is_significant_does_not_depend_on_what_is_shown() -> None:
 
     assert len(part.sites) == 1
     row = named(everything.sites)["main.leak"]
-    assert part.sites.p_value[0] == everything.sites.p_value[row]
+    assert part.sites.p_value[0] == pytest.approx(everything.sites.p_value[row])
     assert part.sites.significant[0] == everything.sites.significant[row]
     assert limits(part.sites.growth_bounds, 0) == limits(everything.sites.growth_bounds, row)
 
