@@ -5,7 +5,7 @@
     before, after = memsnap.load("a.snap"), memsnap.load("b.snap")
     diff = memsnap.diff(before, after, focus="*http.Request")
     for site in diff.top(10):
-        print(site.function, site.growth.bytes, site.growth.low_bytes, site.growth.high_bytes)
+        print(site.function, site.line, site.growth.bytes, site.growth_limits)
 
 The names below are the public interface; they are imported on first use, so that a program that
 needs one of them does not pay for the others.

@@ -74,6 +74,7 @@ class GcProof:
     num_gc_before: int | None = None
     num_gc_after: int | None = None
     last_gc_ns: int | None = None
+    heap_alloc_before: int | None = None  # bytes, garbage included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

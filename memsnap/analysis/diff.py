@@ -100,12 +100,14 @@ class Diff:
         after = sums.amounts(counts.live_objects[:, -1], counts.live_bytes[:, -1])
         growth = after - before
         allocated = sums.between(counts.alloc_objects, counts.alloc_bytes)
+        freed = estimate.freed(counts)
         cells = self._cells(counts, ids, self.after)
         bounds = self._growth_bounds(cells, (counts, ids), before, after)
         p_value = (
             estimate.growth_p_values(cells, groups) if self.lineage.same_rate else np.ones(groups)
         )
-        significant = estimate.testable(cells, groups) & (p_value <= self.threshold)
+        sure = (bounds.low_bytes > 0) | (bounds.high_bytes < 0)
+        significant = estimate.testable(cells, groups) & (p_value <= self.threshold) & sure
         moved = sums.total(np.where(self.moved[self.selected], counts.growth_bytes, 0))
         replaced = significant & (np.abs(moved) > _OFFSET_SHARE * np.abs(growth.bytes))
         history = sums.columns(counts.live_bytes)
@@ -118,7 +120,7 @@ class Diff:
             growth=growth,
             growth_bounds=bounds,
             allocated=allocated,
-            freed=None if allocated is None else allocated - growth,
+            freed=None if freed is None else sums.amounts(freed.objects, freed.bytes),
             survived=survived,
             born=survived.rest_of(after),
             died=survived.rest_of(before),
@@ -129,7 +131,6 @@ class Diff:
             significant=significant & ~replaced,
             verdict=judge(
                 growth=growth,
-                bounds=bounds,
                 significant=significant,
                 replaced=replaced,
                 allocated=allocated,

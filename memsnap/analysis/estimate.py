@@ -229,10 +229,26 @@ def survived(sizes: Int64s, counts: Counts, *, rate: int) -> Bounds:
     )
 
 
+def freed(counts: Counts) -> Amounts | None:
+    """Return what was freed row by row, None where allocations do not subtract.
+
+    That is what was allocated and did not stay.  Profiles cut every amount to an integer, which
+    can leave one object or byte less than nothing.
+    """
+    if counts.alloc_objects is None or counts.alloc_bytes is None:
+        return None
+    pairs = ((counts.alloc_objects, counts.live_objects), (counts.alloc_bytes, counts.live_bytes))
+    objects, size = (
+        np.maximum((alloc - live)[:, -1] - (alloc - live)[:, 0], 0) for alloc, live in pairs
+    )
+    return Amounts(objects=objects, bytes=size)
+
+
 def growth_p_values(cells: Cells, groups: int) -> Floats:
     """Return per group the p-value of "it did not grow or shrink", two-sided.
 
     A group is at least as sure as its surest cell, corrected for having looked at all of them.
+    That it changed at all is not yet that its sum did: its interval tells that.
     """
     born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
     weight = cells.object_bytes / cells.probability

@@ -6,7 +6,7 @@ HeapInuse + HeapIdle, and of the idle part HeapReleased has been returned to the
 
 from dataclasses import dataclass
 
-from memsnap.snapshot import Capture, MemStats
+from memsnap.snapshot import Capture, GcProof, MemStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class Ledger:
 
     `rss` is what the OS counts as resident, None where the target is remote.  `non_go` is what
     of it the Go runtime does not account for (the executable, C libraries, mapped files);
-    negative where Go has reserved memory that it never touched.
+    negative where Go has reserved memory that it never touched.  `garbage` is what waited for
+    the next cycle and was collected by the capture's own, None where no GC was forced.
     """
 
     entries: tuple[Entry, ...]
     go_bytes: int
     rss: int | None
+    garbage: int | None = None
 
     @property
     def non_go(self) -> int | None:
@@ -46,7 +48,18 @@ def ledger(capture: Capture) -> Ledger | None:
     if parts is None:
         return None
     rss = capture.memory.rss if capture.memory else None
-    return Ledger(entries=parts, go_bytes=sum(entry.bytes for entry in parts), rss=rss)
+    return Ledger(
+        entries=parts,
+        go_bytes=sum(entry.bytes for entry in parts),
+        rss=rss,
+        garbage=_garbage(capture.gc, stats.heap_alloc),
+    )
+
+
+def _garbage(gc: GcProof | None, live: int | None) -> int | None:
+    if gc is None or not gc.proven or gc.heap_alloc_before is None or live is None:
+        return None
+    return max(gc.heap_alloc_before - live, 0)
 
 
 def _parts(stats: MemStats, *, forced: bool) -> tuple[Entry, ...] | None:

@@ -6,7 +6,7 @@ Two captures can show growth; only a series tells a leak from a cache that fills
 import numpy as np
 import numpy.typing as npt
 
-from memsnap.analysis.table import Amounts, Bounds, Verdict
+from memsnap.analysis.table import Amounts, Verdict
 from memsnap.pprof.profile import Bools, Int64s
 
 _KEPT_BY_CHURN = 0.05  # of what is allocated, at most this share may stay
@@ -16,7 +16,6 @@ _MUCH = 2.0  # churn allocates at least this many times what is live
 def judge(
     *,
     growth: Amounts,
-    bounds: Bounds,
     significant: Bools,
     replaced: Bools,
     allocated: Amounts | None,
@@ -36,7 +35,6 @@ def judge(
     if history.shape[1] >= 3:
         verdicts[up & _rises_throughout(history)] = Verdict.LEAK
         verdicts[up & _levels_off(history)] = Verdict.LEVELLING
-    verdicts[up & (bounds.low_bytes <= 0)] = Verdict.UNCLEAR
     verdicts[replaced] = Verdict.REPLACED
     return verdicts
 

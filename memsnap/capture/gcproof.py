@@ -40,6 +40,7 @@ def prove_gc(
         num_gc_before=before.num_gc if before else None,
         num_gc_after=after.num_gc if after else None,
         last_gc_ns=after.last_gc_ns if after else None,
+        heap_alloc_before=before.heap_alloc if before else None,
     )
 
 

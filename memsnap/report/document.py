@@ -13,7 +13,7 @@ from memsnap.analysis.findings import Finding, find
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
-from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort
+from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort, amount_at, limits_at
 from memsnap.analysis.stats import CONFIDENCE, FALSE_DISCOVERY_RATE
 from memsnap.analysis.table import By
 from memsnap.snapshot import Snapshot
@@ -97,6 +97,7 @@ def capture_document(snapshot: Snapshot) -> dict[str, Any]:
             "go_bytes": parts.go_bytes,
             "rss_bytes": parts.rss,
             "non_go_bytes": parts.non_go,
+            "garbage_bytes": parts.garbage,
         },
         "notes": list(capture.notes),
     }
@@ -145,12 +146,22 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _totals(diff: Diff) -> dict[str, Any]:
-    total = diff.row(diff.totals, 0) if len(diff.selected) else None
-    if total is None:
-        return {}
-    document = row_document(total)
-    kept = ("before", "after", "growth", "allocated", "freed", "born", "died", "survived")
-    return {key: document[key] for key in kept} | {"sites": len(diff.selected)}
+    """Return the sums over all selected sites; they are zero where nothing is selected."""
+    table = diff.totals
+    return {
+        "before": _amount(amount_at(table.before, 0)),
+        "after": _amount(amount_at(table.after, 0)),
+        "growth": {
+            **_amount(amount_at(table.growth, 0)),
+            **_limits(limits_at(table.growth_bounds, 0)),
+        },
+        "allocated": None if table.allocated is None else _amount(amount_at(table.allocated, 0)),
+        "freed": None if table.freed is None else _amount(amount_at(table.freed, 0)),
+        "born": _limits(limits_at(table.born, 0)),
+        "died": _limits(limits_at(table.died, 0)),
+        "survived": _limits(limits_at(table.survived, 0)),
+        "sites": len(diff.selected),
+    }
 
 
 def _reconciliation(checks: Reconciliation) -> dict[str, Any]:

@@ -187,6 +187,9 @@ def _ledger(live: Live, ink: Ink) -> Iterator[str]:
     elif parts.non_go is not None:
         meaning = "held by Go less RSS: costs nothing"
         cells.append([format_bytes(-parts.non_go), "never touched", meaning])
+    if parts.garbage is not None:
+        meaning = "waited for the next cycle, and went with the capture's own GC"
+        cells.append([format_bytes(parts.garbage), "garbage", meaning])
     yield ink.heading("Memory of the process")
     columns = [
         Column("size", styles=("bold",)),

@@ -113,6 +113,8 @@ def _spelled(new: Ledger, old: Ledger | None) -> str:
     text = "= " + " + ".join(parts)
     if new.non_go is not None and new.non_go < 0:
         text += f" - reserved but never touched {format_bytes(-new.non_go)}"
+    if new.garbage:
+        text += f"; {format_bytes(new.garbage)} of garbage went with the capture's GC"
     return text
 
 

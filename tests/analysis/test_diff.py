@@ -302,6 +302,18 @@ def pair(before: Snapshot, after: Snapshot) -> Diff:
     return diff([before, after])
 
 
+def test_nothing_freed_is_never_less_than_nothing() -> None:
+    # 9 and 10 samples of 48 bytes are cut to integers each on its own.
+    for count in range(1, 60):
+        before = heap(Row(SITES["leak"], size=48, alloc=2 * count, live=count))
+        after = heap(Row(SITES["leak"], size=48, alloc=2 * count + 1, live=count + 1))
+        freed = compared(before, after).sites.freed
+
+        assert freed is not None
+        assert 0 <= freed.bytes[0] <= 1
+        assert 0 <= freed.objects[0] <= 1
+
+
 def test_captures_of_one_life_subtract() -> None:
     found = compared(BEFORE, AFTER)
 
@@ -576,6 +588,19 @@ def merged(profile: Profile, row: Row) -> Profile:
     ]
     values = (*scaled(row.alloc, row.size, 524288), *scaled(row.live, row.size, 524288))
     return build([*samples, Sample(stack=row.stack, values=values, labels={"bytes": row.size})])
+
+
+def test_what_is_significant_has_an_interval_off_zero_however_it_is_grouped() -> None:
+    for seed in range(60):
+        buckets = simulation.service(np.random.default_rng(seed))
+        found = compared(*(simulation.profile(buckets, at) for at in (1, 2)))
+        for table in (*map(found.table, By), found.totals):
+            bounds = table.growth_bounds
+            around_zero = (bounds.low_bytes <= 0) & (bounds.high_bytes >= 0)
+            assert not (table.significant & around_zero).any()
+            assert all(
+                verdict is not Verdict.GROWTH for verdict in table.verdict[~table.significant]
+            )
 
 
 def test_what_is_significant_does_not_depend_on_what_is_shown() -> None:

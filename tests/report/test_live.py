@@ -20,7 +20,7 @@ GC proven: NumGC 11 -> 12 around the heap request
 ! The environment could not be read.
 
 Live heap    61.0 MB  exact
-In profile   61.1 MB  51.2…73.6 MB at 95 %, from 122 samples, one every 512 kB
+In profile   61.1 MB  51.2…73.8 MB at 95 %, from 122 samples, one every 512 kB
 RSS           100 MB  resident, says the OS
 PSS          99.0 MB  resident, shared pages counted in part
 cgroup        120 MB  of 512 MB allowed, page cache included
