@@ -13,15 +13,14 @@ needs one of them does not pay for the others.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from memsnap.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from memsnap.api import capture as capture
     from memsnap.api import diff as diff
     from memsnap.api import load as load
     from memsnap.api import save as save
 
-__all__ = ["__version__", "capture", "diff", "load", "save"]
+__all__ = ["__version__", "diff", "load", "save"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,15 +12,16 @@ from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Cells, Counts
 from memsnap.analysis.groups import Sums, group, keys
 from memsnap.analysis.lineage import Lineage, Relation, contradicted, trace
+from memsnap.analysis.own import own_frames
 from memsnap.analysis.rows import Row, Sort, order, row
 from memsnap.analysis.select import EVERYTHING, Selection, select
-from memsnap.analysis.significance import significance
-from memsnap.analysis.stacks import frames_of
-from memsnap.analysis.table import Amounts, Bounds, By, Table
+from memsnap.analysis.significance import moved_bytes, threshold
+from memsnap.analysis.stacks import spell
+from memsnap.analysis.table import Amounts, Bounds, By, Floats, Table
 from memsnap.analysis.verdicts import judge
 from memsnap.errors import UsageError
 from memsnap.pprof.heap import heap_samples
-from memsnap.pprof.profile import Bools, Int64s
+from memsnap.pprof.profile import Int32s, Int64s
 from memsnap.snapshot import Snapshot
 
 _OFFSET_SHARE = 0.5  # of a row's growth; more of it moved from elsewhere, and the row is replaced
@@ -32,8 +33,8 @@ class Diff:
 
     Captures between the first and the last tighten the bounds on survivors and give the verdicts
     their history.  `selected` are the rows of `alignment` that the caller asked to see.  What is
-    significant is decided over all sites, whatever is selected: `threshold` is the largest
-    p-value that passes, `moved` marks the sites whose change is offset at other sites.
+    significant is decided over all sites, whatever is selected: `threshold` is the p-value up to
+    which a change counts.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -43,7 +44,6 @@ class Diff:
     selection: Selection
     selected: Int64s = field(repr=False)
     threshold: float
-    moved: Bools = field(repr=False)
 
     @property
     def before(self) -> Snapshot:
@@ -78,12 +78,26 @@ class Diff:
             return table.take(np.abs(table.growth.bytes) >= self.selection.min_bytes)
         return table
 
+    @cached_property
+    def own_lines(self) -> tuple[Table, Int32s, Int64s]:
+        """The selected rows by line of own code: the table, its frames, every row's group.
+
+        The frame of row `r` is number `frames[r]` of the alignment (-1 for an empty stack).
+        """
+        module = self.after.capture.process.module
+        own = own_frames(self.alignment, self.selected, module)
+        frames, ids = np.unique(own, return_inverse=True)
+        return self._table(By.LINE, ids.astype(np.int64), len(frames)), frames, ids
+
     def rows(
         self, by: By = By.SITE, *, sort: Sort = Sort.CONFIDENCE, limit: int | None = None
     ) -> Iterator[Row]:
         """Return the rows of a table in the order of `sort`, `limit` of them at most."""
         table = self.sites if by is By.SITE else self.table(by)
-        return (self.row(table, int(number)) for number in order(table, sort)[:limit])
+        numbers = order(table, sort)[:limit]
+        spelled = spell(self.alignment, table.keys.example[numbers])
+        pairs = zip(numbers.tolist(), spelled, strict=True)
+        return (row(table, number, stack) for number, stack in pairs)
 
     def top(self, count: int = 10) -> list[Row]:
         """Return the sites that grew most, the surest growth first."""
@@ -91,7 +105,8 @@ class Diff:
 
     def row(self, table: Table, number: int) -> Row:
         """Return one row of one of this diff's tables, with its stack."""
-        return row(table, number, frames_of(self.alignment, int(table.keys.example[number])))
+        (stack,) = spell(self.alignment, table.keys.example[[number]])
+        return row(table, number, stack)
 
     def _table(self, by: By, ids: Int64s, groups: int) -> Table:
         counts = self.counts.take(self.selected)
@@ -108,7 +123,7 @@ class Diff:
         )
         sure = (bounds.low_bytes > 0) | (bounds.high_bytes < 0)
         significant = estimate.testable(cells, groups) & (p_value <= self.threshold) & sure
-        moved = sums.total(np.where(self.moved[self.selected], counts.growth_bytes, 0))
+        moved = self._moved_bytes(ids, groups)
         replaced = significant & (np.abs(moved) > _OFFSET_SHARE * np.abs(growth.bytes))
         history = sums.columns(counts.live_bytes)
         survived = sums.bounds(estimate.survived(self._sizes, counts, rate=self.after.heap.period))
@@ -138,6 +153,14 @@ class Diff:
             ),
             history=history,
         )
+
+    def _moved_bytes(self, ids: Int64s, groups: int) -> Floats:
+        """Return per group what of its change is offset elsewhere, be that selected or not."""
+        everywhere = groups + np.arange(len(self.alignment))
+        everywhere[self.selected] = ids
+        sizes, rate = self.alignment.object_bytes, self.after.heap.period
+        cells = estimate.pool(sizes, self.counts, everywhere, rate=rate)
+        return moved_bytes(cells, groups + len(everywhere), self.threshold)[:groups]
 
     @property
     def _sizes(self) -> Int64s:
@@ -179,7 +202,6 @@ def diff(snapshots: Sequence[Snapshot], selection: Selection = EVERYTHING) -> Di
         counts = estimate.of_two_lives(counts)
     elif lineage.relation is Relation.REVERSED:
         counts = estimate.of_unknown_order(counts)
-    threshold, moved = significance(alignment, counts, snapshots[-1].heap.period)
     return Diff(
         snapshots=tuple(snapshots),
         lineage=lineage,
@@ -187,6 +209,5 @@ def diff(snapshots: Sequence[Snapshot], selection: Selection = EVERYTHING) -> Di
         counts=counts,
         selection=selection,
         selected=np.flatnonzero(select(alignment, selection)),
-        threshold=threshold,
-        moved=moved,
+        threshold=threshold(alignment, counts, snapshots[-1].heap.period),
     )

@@ -252,7 +252,7 @@ def growth_p_values(cells: Cells, groups: int) -> Floats:
     """
     born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
     weight = cells.object_bytes / cells.probability
-    single = _single_p_values(cells, weight)
+    single = single_p_values(cells)
     if np.array_equal(cells.group, np.arange(groups)):
         return single
     together = stats.change_p_values(born, died, weight=weight, group=cells.group, groups=groups)
@@ -264,9 +264,10 @@ def growth_p_values(cells: Cells, groups: int) -> Floats:
     return np.minimum(np.minimum(together, surest * cells_of), 1.0)
 
 
-def _single_p_values(cells: Cells, weight: Floats) -> Floats:
+def single_p_values(cells: Cells) -> Floats:
     """Return per cell the p-value of "it did not grow or shrink", two-sided."""
     born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
+    weight = cells.object_bytes / cells.probability
     p_values = np.ones(len(born))
     changed = np.flatnonzero(born != died)
     row, kind = _kinds((cells.object_bytes[changed], born[changed], died[changed]))

@@ -1,21 +1,25 @@
 """What a diff means, in plain words: typed, ranked statements with their evidence."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
-from math import hypot
+
+import numpy as np
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation
-from memsnap.analysis.rows import Frame, Limits, Row, Sort, order, own_frame
+from memsnap.analysis.rows import Frame, Row, row
+from memsnap.analysis.stacks import frame_of
 from memsnap.analysis.table import Verdict
+from memsnap.pprof.profile import Int64s
 from memsnap.units import format_bytes, format_count
 
 _WORTH_SAYING = 64 << 10  # bytes of sure growth below which a line is not worth a finding
 _WORTH_SHARE = 0.005  # of the live heap, likewise
+_KINDS_SHOWN = 4
+_ENOUGH_TO_PROJECT_S = 5.0  # time between captures from which on an hour may be projected
 _OUTSIDE_BYTES = 16 << 20  # growth outside the live heap from which on it is a finding
 
 
@@ -43,7 +47,6 @@ class Finding:
     advice: str
     at: Frame | None = None
     evidence: tuple[tuple[str, int | float | str], ...] = ()
-    rows: tuple[Row, ...] = ()
 
 
 def find(diff: Diff, checks: Reconciliation) -> tuple[Finding, ...]:
@@ -65,110 +68,91 @@ def visible_growth_bytes(rate: int) -> int:
 
 
 def _growing_lines(diff: Diff) -> list[Finding]:
-    """Return one finding per line of own code whose sites surely grew, by the sure growth."""
-    table = diff.sites
-    live = int(diff.counts.live_bytes[:, -1].sum())
-    least = max(_WORTH_SAYING, int(_WORTH_SHARE * live))
-    lines: dict[Frame, list[Row]] = defaultdict(list)
-    module = diff.after.capture.process.module
-    for number in order(table, Sort.CONFIDENCE):
-        if not table.significant[number] or table.growth_bounds.low_bytes[number] <= 0:
-            break
-        site = diff.row(table, int(number))
-        own = own_frame(site.stack, module) or Frame(site.function, site.file, site.line)
-        lines[own].append(site)
-    sure = {at: _limits(sites).low_bytes for at, sites in lines.items()}
-    worth = [at for at in lines if sure[at] >= least]
-    return [_growing_line(diff, at, lines[at]) for at in sorted(worth, key=lambda at: -sure[at])]
+    """Return one finding per line of own code that surely grew, by the sure growth."""
+    table, frames, ids = diff.own_lines
+    least = max(_WORTH_SAYING, int(_WORTH_SHARE * int(diff.counts.live_bytes[:, -1].sum())))
+    sure = table.growth_bounds.low_bytes
+    worth = np.flatnonzero(table.significant & (sure >= least))
+    findings = []
+    for number in worth[np.argsort(-sure[worth], kind="stable")].tolist():
+        frame = int(frames[number])
+        at = frame_of(diff.alignment, frame) if frame >= 0 else None
+        objects = _objects(diff, diff.selected[ids == number])
+        findings.append(_growing_line(diff, row(table, number, ()), at, objects))
+    return findings
 
 
-def _growing_line(diff: Diff, at: Frame, sites: list[Row]) -> Finding:
-    growth = sum(site.growth.bytes for site in sites)
-    limits = _limits(sites)
-    verdict = _worst(sites)
+def _growing_line(diff: Diff, line: Row, at: Frame | None, objects: str) -> Finding:
+    """Return the finding on `line`, which stands for all sites under the frame `at`."""
+    limits, verdict = line.growth_limits, line.verdict
     words = {Verdict.LEAK: "leaks: it holds", Verdict.LEVELLING: "levels off: it holds"}
-    lead = words.get(verdict, "holds")
     seconds = elapsed_s(diff.before.capture, diff.after.capture)
     evidence: dict[str, int | float | str] = {
-        "growth_bytes": growth,
+        "growth_bytes": line.growth.bytes,
         "low_bytes": limits.low_bytes,
         "high_bytes": limits.high_bytes,
-        "growth_objects": sum(site.growth.objects for site in sites),
-        "survived_low_bytes": sum(site.survived.low_bytes for site in sites),
-        "survived_high_bytes": sum(site.survived.high_bytes for site in sites),
-        "samples": sum(site.samples for site in sites),
-        "p_value": min(site.p_value for site in sites),
+        "growth_objects": line.growth.objects,
+        "survived_low_bytes": line.survived.low_bytes,
+        "survived_high_bytes": line.survived.high_bytes,
+        "samples": line.samples,
+        "sites": line.buckets,
+        "p_value": line.p_value,
         "verdict": verdict.value,
     }
     if seconds:
-        evidence["rate_bytes_per_s"] = growth / seconds
+        evidence["rate_bytes_per_s"] = line.growth.bytes / seconds
     return Finding(
         id="growth",
         severity={Verdict.LEAK: Severity.HIGH, Verdict.LEVELLING: Severity.LOW}.get(
             verdict, Severity.MEDIUM
         ),
-        title=f"{short_function(at.function)} {lead} {format_bytes(growth)} more "
+        title=f"{short_function(at.function) if at else 'code without a stack'} "
+        f"{words.get(verdict, 'holds')} {format_bytes(line.growth.bytes)} more "
         f"({format_bytes(limits.low_bytes)} to {format_bytes(limits.high_bytes)})",
-        detail=tuple(_growth_detail(diff, sites, seconds)),
+        detail=tuple(_growth_detail(diff, line, objects, seconds)),
         advice=_advice(verdict),
         at=at,
         evidence=tuple(evidence.items()),
-        rows=tuple(sites),
     )
 
 
-def _growth_detail(diff: Diff, sites: list[Row], seconds: float | None) -> list[str]:
-    growth = sum(site.growth.bytes for site in sites)
-    objects = sum(site.growth.objects for site in sites)
-    what = sorted({_objects(site) for site in sites})
-    detail = [f"{format_count(objects)} more objects: {', '.join(what[:4])}"]
-    if all(site.allocated for site in sites) and diff.lineage.one_life:
-        allocated = sum(site.allocated.bytes for site in sites if site.allocated)
-        kept = min(growth / allocated, 1.0) if allocated else 0.0
+def _growth_detail(diff: Diff, line: Row, what: str, seconds: float | None) -> list[str]:
+    detail = [f"{format_count(line.growth.objects)} more objects: {what}"]
+    if line.allocated and diff.lineage.one_life:
+        allocated = line.allocated.bytes
+        kept = min(line.growth.bytes / allocated, 1.0) if allocated else 0.0
         detail.append(
             f"{kept:.0%} of what it allocated in between is still there, and "
-            f"{_share(sites)} of what was there before"
+            f"{_share(line)} of what was there before"
         )
     if seconds:
-        detail.append(
-            f"{format_bytes(growth / seconds)}/s, {format_bytes(growth / seconds * 3600)} an hour"
-        )
+        rate = line.growth.bytes / seconds
+        hourly = f", {format_bytes(rate * 3600)} an hour" if seconds >= _ENOUGH_TO_PROJECT_S else ""
+        detail.append(f"{format_bytes(rate)}/s{hourly}")
     return detail
 
 
-def _objects(site: Row) -> str:
-    size = format_bytes(site.object_bytes or 0)
-    return f"{site.type} of {size}" if site.type else f"{size} each"
+def _objects(diff: Diff, sites: Int64s) -> str:
+    """Return type and size of the objects that grew most among `sites`, four kinds at most."""
+    growth, alignment = diff.counts.growth_bytes[sites], diff.alignment
+    kinds: dict[str, None] = {}
+    for site in sites[np.argsort(-growth, kind="stable")][: int((growth > 0).sum())].tolist():
+        size = format_bytes(int(alignment.object_bytes[site]))
+        named = int(alignment.type[site])
+        kind = f"{alignment.frames.strings[named]} of {size}" if named >= 0 else f"{size} each"
+        kinds[kind] = None
+        if len(kinds) == _KINDS_SHOWN:
+            break
+    return ", ".join(kinds)
 
 
-def _share(sites: list[Row]) -> str:
-    before = sum(site.before.bytes for site in sites)
+def _share(line: Row) -> str:
+    before = line.before.bytes
     if not before:
         return "nothing"
-    low = sum(site.survived.low_bytes for site in sites) / before
-    high = sum(site.survived.high_bytes for site in sites) / before
-    low, high = min(low, 1.0), min(high, 1.0)
+    low = min(line.survived.low_bytes / before, 1.0)
+    high = min(line.survived.high_bytes / before, 1.0)
     return f"{high:.0%}" if f"{low:.0%}" == f"{high:.0%}" else f"{low:.0%} to {high:.0%}"
-
-
-def _limits(sites: list[Row]) -> Limits:
-    """Return the limits of the sum: distances from the estimates add in squares."""
-    objects = sum(site.growth.objects for site in sites)
-    size = sum(site.growth.bytes for site in sites)
-    ends = [site.growth_limits for site in sites]
-    each = list(zip(sites, ends, strict=True))
-    return Limits(
-        round(objects - hypot(*(s.growth.objects - end.low_objects for s, end in each))),
-        round(objects + hypot(*(end.high_objects - s.growth.objects for s, end in each))),
-        round(size - hypot(*(s.growth.bytes - end.low_bytes for s, end in each))),
-        round(size + hypot(*(end.high_bytes - s.growth.bytes for s, end in each))),
-    )
-
-
-def _worst(sites: list[Row]) -> Verdict:
-    verdicts = {site.verdict for site in sites}
-    ranked = (Verdict.LEAK, Verdict.GROWTH, Verdict.LEVELLING)
-    return next((verdict for verdict in ranked if verdict in verdicts), Verdict.GROWTH)
 
 
 def _advice(verdict: Verdict) -> str:

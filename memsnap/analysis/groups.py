@@ -113,7 +113,7 @@ def _packages(alignment: Alignment) -> tuple[Int32s, tuple[str, ...]]:
     strings = dict.fromkeys(alignment.frames.strings)
     numbers = {text: at for at, text in enumerate(strings)}
     functions = alignment.frames.function
-    used = np.unique(functions)
+    used = np.flatnonzero(np.bincount(functions))
     package = np.zeros(len(alignment.frames.strings), dtype=np.int32)
     for function in used.tolist():
         path = package_of(alignment.frames.strings[function])

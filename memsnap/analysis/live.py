@@ -15,7 +15,7 @@ from memsnap.analysis.groups import Sums, group, keys
 from memsnap.analysis.reconcile import LiveCheck
 from memsnap.analysis.rows import Amount, Frame, Limits, amount_at, limits_at
 from memsnap.analysis.select import EVERYTHING, Selection, select
-from memsnap.analysis.stacks import frames_of
+from memsnap.analysis.stacks import spell
 from memsnap.analysis.table import Amounts, Bounds, By, Framed, Keys
 from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.profile import Int64s
@@ -127,29 +127,15 @@ class Live:
     ) -> Iterator[LiveRow]:
         """Return the rows of a table in the order of `sort`, `limit` of them at most."""
         table = self.sites if by is By.SITE else self.table(by)
-        return (self.row(table, int(number)) for number in order(table, sort)[:limit])
+        numbers = order(table, sort)[:limit]
+        stacks = spell(self.alignment, table.keys.example[numbers])
+        pairs = zip(numbers.tolist(), stacks, strict=True)
+        return (_row(table, number, stack) for number, stack in pairs)
 
     def row(self, table: LiveTable, number: int) -> LiveRow:
         """Return one row of one of this capture's tables, with its stack."""
-        names = table.keys
-        size = int(names.object_bytes[number])
-        return LiveRow(
-            by=table.by,
-            type=names.text(names.type, number),
-            alloc=names.text(names.alloc, number),
-            function=names.text(names.function, number),
-            file=names.text(names.file, number),
-            line=int(names.line[number]),
-            package=names.text(names.package, number),
-            object_bytes=size if size > 0 else None,
-            live=amount_at(table.live, number),
-            live_limits=limits_at(table.live_bounds, number),
-            allocated=None if table.allocated is None else amount_at(table.allocated, number),
-            cumulative=None if table.cumulative is None else int(table.cumulative[number]),
-            samples=int(table.samples[number]),
-            buckets=int(names.members[number]),
-            stack=frames_of(self.alignment, int(names.example[number])),
-        )
+        (stack,) = spell(self.alignment, table.keys.example[[number]])
+        return _row(table, number, stack)
 
     def _table(self, by: By, rows: Int64s, ids: Int64s, groups: int) -> LiveTable:
         counts = self.counts.take(rows)
@@ -168,6 +154,28 @@ class Live:
             allocated=allocated,
             samples=sums.total(counts.live_raw[:, 0]),
         )
+
+
+def _row(table: LiveTable, number: int, stack: tuple[Frame, ...]) -> LiveRow:
+    names = table.keys
+    size = int(names.object_bytes[number])
+    return LiveRow(
+        by=table.by,
+        type=names.text(names.type, number),
+        alloc=names.text(names.alloc, number),
+        function=names.text(names.function, number),
+        file=names.text(names.file, number),
+        line=int(names.line[number]),
+        package=names.text(names.package, number),
+        object_bytes=size if size > 0 else None,
+        live=amount_at(table.live, number),
+        live_limits=limits_at(table.live_bounds, number),
+        allocated=None if table.allocated is None else amount_at(table.allocated, number),
+        cumulative=None if table.cumulative is None else int(table.cumulative[number]),
+        samples=int(table.samples[number]),
+        buckets=int(names.members[number]),
+        stack=stack,
+    )
 
 
 def live(snapshot: Snapshot, selection: Selection = EVERYTHING) -> Live:

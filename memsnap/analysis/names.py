@@ -4,7 +4,6 @@ A pattern is one word of the command line: comma separates alternatives, `!` bef
 `re:` starts a regular expression, `*` is a wildcard.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -40,6 +39,17 @@ class Filter:
         return self.wants(name) and not self.bars(name)
 
 
+# First elements of the import paths below GOROOT/src, Go 1.18 to 1.27.
+_STANDARD = frozenset((
+    "archive", "arena", "bufio", "builtin", "bytes", "cmp", "compress", "container", "context",
+    "crypto", "database", "debug", "embed", "encoding", "errors", "expvar", "flag", "fmt", "go",
+    "hash", "html", "image", "index", "internal", "io", "iter", "log", "maps", "math", "mime",
+    "net", "os", "path", "plugin", "reflect", "regexp", "runtime", "simd", "slices", "sort",
+    "strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode",
+    "unique", "unsafe", "uuid", "vendor", "weak",
+))  # fmt: skip
+
+
 def package_of(function: str) -> str:
     """Return the import path of a function's package: `net/http` of `net/http.(*conn).serve`.
 
@@ -53,12 +63,8 @@ def package_of(function: str) -> str:
 
 
 def is_standard(package: str) -> bool:
-    """Return whether an import path belongs to Go's own library: no dot in its first element.
-
-    `main` is not: it is the program's.
-    """
-    first = package.partition("/")[0]
-    return first not in ("main", "") and "." not in first
+    """Return whether an import path belongs to Go's own library, by its first element."""
+    return package.partition("/")[0] in _STANDARD
 
 
 def short_function(function: str) -> str:
@@ -105,6 +111,8 @@ def type_filter(pattern: str) -> Filter:
 
 def nearest(pattern: str, names: Iterable[str], *, count: int = 5) -> list[str]:
     """Return the names that a mistyped `pattern` may have meant, likeliest first."""
+    import difflib
+
     bare = pattern.strip("*!").lower()
     inside: list[str] = []
     spellings: dict[str, str] = {}

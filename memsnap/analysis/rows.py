@@ -5,7 +5,8 @@ from enum import Enum
 
 import numpy as np
 
-from memsnap.analysis.names import is_standard, package_of
+from memsnap.analysis.names import package_of
+from memsnap.analysis.own import is_outside, is_own
 from memsnap.analysis.table import Amounts, Bounds, By, Table, Verdict
 from memsnap.pprof.profile import Int64s
 
@@ -141,17 +142,16 @@ def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
 
 
 def own_frame(stack: tuple[Frame, ...], module: str) -> Frame | None:
-    """Return the innermost frame of the program's own code, as its authors would point at it.
+    """Return the frame of the program's own code, as `own.own_frames` does for whole columns.
 
-    That is package main or the main module's; where the module is unknown, the innermost frame
-    outside Go's library.  None where the whole stack belongs to others.
+    None where the whole stack belongs to Go's library.
     """
     outside = None
     for frame in stack:
         package = package_of(frame.function)
-        if package == "main" or (module and (package + "/").startswith(module + "/")):
+        if is_own(package, module):
             return frame
-        if outside is None and not is_standard(package) and package:
+        if outside is None and is_outside(package):
             outside = frame
     return outside
 

@@ -13,32 +13,42 @@ from memsnap.analysis.table import Floats
 from memsnap.pprof.profile import Bools, Int64s
 
 
-def significance(alignment: Alignment, counts: Counts, rate: int) -> tuple[float, Bools]:
-    """Return the largest p-value that counts, and which sites' change is offset elsewhere."""
+def threshold(alignment: Alignment, counts: Counts, rate: int) -> float:
+    """Return the p-value up to which a change counts, decided over all sites.
+
+    The bound is the false discovery rate's own, rate * discoveries / tests, rather than the last
+    p-value that passed: it serves the rows of every table, whatever sites they add up.
+    """
     sites = np.arange(len(alignment))
     cells = estimate.pool(alignment.object_bytes, counts, sites, rate=rate)
     p_values = estimate.growth_p_values(cells, len(sites))
     tested = np.flatnonzero(estimate.testable(cells, len(sites)))
-    found = tested[stats.discoveries(p_values[tested])]
-    if not len(found):
-        return stats.FALSE_DISCOVERY_RATE / max(len(tested), 1), np.zeros(
-            len(sites), dtype=np.bool_
-        )
-    # Pooling sorts cells by group, and here every row is a group of its own.
-    moved = _offset(cells.take(found), np.sign(counts.growth_bytes[found]))
-    everywhere = np.zeros(len(sites), dtype=np.bool_)
-    everywhere[found[moved]] = True
-    return float(p_values[found].max()), everywhere
+    found = stats.discoveries(p_values[tested]).sum()
+    return stats.FALSE_DISCOVERY_RATE * max(int(found), 1) / max(len(tested), 1)
+
+
+def moved_bytes(cells: Cells, groups: int, highest_p: float) -> Floats:
+    """Return per group how many bytes of its change are offset by other groups, signed.
+
+    Rows replaced in place leave one place and appear at another: changes of both signs that are
+    sure (their p-value is at most `highest_p`) and cancel within their object size, or within
+    its octave.  Sizes are the closest thing to types that every profile has, and what varies in
+    size (a document read anew) stays within an octave.  Nothing wider: a leak must not hide
+    behind what happens to be freed elsewhere.
+    """
+    born, died = cells.after - cells.survived_low, cells.before - cells.survived_low
+    found = np.flatnonzero(
+        (estimate.single_p_values(cells) <= highest_p)
+        & stats.can_be_discovered(born, died, cells.probability)
+    )
+    change = (born - died)[found] / cells.probability[found] * cells.object_bytes[found]
+    moved = _offset(cells.take(found), np.sign(change).astype(np.int64))
+    kept = np.where(moved, change, 0.0)
+    return np.bincount(cells.group[found], weights=kept, minlength=groups).astype(np.float64)
 
 
 def _offset(found: Cells, sign: Int64s) -> Bools:
-    """Return which significant changes cancel within their object size, or within its octave.
-
-    Rows replaced in place leave one site and appear at another; what is net of both is what
-    grew.  Sizes are the closest thing to types that every profile has, and what varies in size (a
-    document read anew) stays within an octave.  Nothing wider: a leak must not hide behind what
-    happens to be freed elsewhere.
-    """
+    """Return which of the sure changes cancel with those of other groups."""
     low, high = _net(found, found.object_bytes)
     moved = _traded(found.object_bytes, sign) & np.where(sign > 0, low <= 0, high >= 0)
     rest = np.flatnonzero(~moved)

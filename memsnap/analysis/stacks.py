@@ -1,5 +1,8 @@
 """The stacks of an alignment's rows, spelled out in its common frames."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 
 from memsnap.analysis.align import Alignment
@@ -7,15 +10,27 @@ from memsnap.analysis.cumulative import spread
 from memsnap.analysis.rows import Frame
 from memsnap.pprof.profile import Int32s, Int64s
 
-_CHUNK = 16_384  # rows spelled out at a time: bounds the memory beside the result
+_CHUNK = 1024  # rows spelled out at a time: bounds the memory beside the result
 
 
-def frames_of(alignment: Alignment, row: int) -> tuple[Frame, ...]:
-    """Return the stack of one row, innermost frame first."""
+def spell(alignment: Alignment, rows: Int64s) -> Iterator[tuple[Frame, ...]]:
+    """Yield the stacks of `rows` in their order, innermost frame first; equal frames are one."""
+    known: dict[int, Frame] = {}
+    for first in range(0, len(rows), _CHUNK):
+        start, frames = stacks(alignment, rows[first : first + _CHUNK])
+        for number in np.unique(frames).tolist():
+            if number not in known:
+                known[number] = frame_of(alignment, number)
+        spelled = [known[number] for number in frames.tolist()]
+        ends = start.tolist()
+        yield from (tuple(spelled[low:high]) for low, high in pairwise(ends))
+
+
+def frame_of(alignment: Alignment, number: int) -> Frame:
+    """Return one frame of the alignment by its number."""
     frames, strings = alignment.frames, alignment.frames.strings
-    return tuple(
-        Frame(strings[frames.function[at]], strings[frames.file[at]], int(frames.line[at]))
-        for at in alignment.stack(row).tolist()
+    return Frame(
+        strings[frames.function[number]], strings[frames.file[number]], int(frames.line[number])
     )
 
 

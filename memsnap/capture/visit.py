@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from memsnap import __version__
 from memsnap.capture.access import DEFAULT_ACCESS, Access
 from memsnap.capture.counters import Counters
 from memsnap.capture.endpoint import endpoint_of
@@ -25,6 +24,7 @@ from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.profile import Profile
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Capture, MemStats, Snapshot
+from memsnap.version import __version__
 
 Progress = Callable[[str], None]
 

@@ -7,6 +7,8 @@ import click
 from memsnap.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memsnap.analysis.diff import Diff
 
 FOUND = 3
@@ -83,7 +85,7 @@ def _check_forms(given: dict[str, Any]) -> None:
         )
 
 
-def render(result: "Diff", given: dict[str, Any]) -> str:
+def render(result: "Diff", given: dict[str, Any]) -> "str | Iterator[str]":
     """Return the report in the form that the options of `diff` ask for."""
     from memsnap.analysis.rows import Sort
     from memsnap.analysis.table import By

@@ -96,7 +96,7 @@ def _written(live: "Live", form: str, sample: str | None) -> bytes:
         from memsnap.report.document import json_text
         from memsnap.report.live import top_document
 
-        return (json_text(top_document(live)) + "\n").encode()
+        return ("".join(json_text(top_document(live))) + "\n").encode()
     if form == "csv":
         return frames.to_csv(live).encode()
     write = {"pprof": export.live_pprof, "parquet": frames.to_parquet, "arrow": frames.to_arrow}

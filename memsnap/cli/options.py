@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -155,13 +155,20 @@ def say(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def show(text: str) -> None:
-    """Write a report to standard output.
+def show(report: str | Iterator[str]) -> None:
+    """Write a report to standard output, whole or piece by piece.
 
     A reader that leaves early (`head`) has seen enough, and the exit code stays what it would
     have been.  Raises FileError where it cannot be written, as on a full disk.
     """
-    _to_standard_output(lambda: click.echo(text))
+    pieces = iter([report]) if isinstance(report, str) else report
+
+    def write() -> None:
+        for piece in pieces:
+            click.echo(piece, nl=False)
+        click.echo()
+
+    _to_standard_output(write)
 
 
 def leave_standard_output() -> None:

@@ -43,7 +43,7 @@ def show(source: str, **given: Any) -> int:
         from memsnap.report.document import json_text
         from memsnap.report.live import show_document
 
-        click.echo(json_text(show_document(result, limit=limit)))
+        options.show(json_text(show_document(result, limit=limit)))
         return 0
     from memsnap.report.live import render_show
 
@@ -98,7 +98,7 @@ def top(source: str, **given: Any) -> int:
         from memsnap.report.document import json_text
         from memsnap.report.live import top_document
 
-        click.echo(json_text(top_document(result, by=by, sort=sort, limit=limit)))
+        options.show(json_text(top_document(result, by=by, sort=sort, limit=limit)))
         return 0
     from memsnap.report.live import render_top
 

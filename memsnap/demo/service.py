@@ -12,6 +12,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -196,17 +197,24 @@ def _version(go: Path) -> tuple[int, int] | None:
 def _run_go(
     command: list[str], environment: dict[str, str], timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run Go where the source lies; raise `MemsnapError` if it does not start or does not end."""
+    """Run Go where the source lies; raise `MemsnapError` if it does not start or does not end.
+
+    Whatever ends this early also ends the compilers that Go has started.
+    """
     try:
-        return subprocess.run(  # noqa: S603 - the user's own Go, with arguments of ours
+        process = subprocess.Popen(  # noqa: S603 - the user's own Go, with arguments of ours
             command,
             cwd=SOURCE,
             env=environment,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout_s,
-            check=False,
+            start_new_session=True,
         )
+        with process, _ended_with_children(process):
+            out, err = process.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
     except OSError as error:
         raise MemsnapError(
             f"{command[0]} could not be started: {error.strerror}", hint=_INSTALL_HINT
@@ -218,6 +226,18 @@ def _run_go(
         ) from error
 
 
+@contextlib.contextmanager
+def _ended_with_children(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill the process's whole session if the block does not end by itself."""
+    ended = False
+    try:
+        yield
+        ended = True
+    finally:
+        if not ended:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _build_environment(go: Path, directory: Path) -> dict[str, str]:
     """Return an environment in which Go builds for this machine and never uses the network."""
     environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN_SETTINGS} | {
@@ -227,6 +247,8 @@ def _build_environment(go: Path, directory: Path) -> dict[str, str]:
         "GOFLAGS": "-mod=mod -buildvcs=false",
         "GOPATH": str(directory / "gopath"),
         "GOPROXY": "off",
+        # A build that is killed leaves its work behind; this folder goes in any case.
+        "GOTMPDIR": str(directory),
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }

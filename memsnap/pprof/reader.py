@@ -10,7 +10,6 @@ from typing import NamedTuple
 from memsnap.errors import FormatError
 from memsnap.pprof.decode import decode
 from memsnap.pprof.envelope import unwrap
-from memsnap.pprof.legacy import PREFIX, parse_heap_text
 from memsnap.pprof.profile import Profile
 
 # What a profile may hold uncompressed: 100,000 deep stacks take 8 MB, as text 300 MB.
@@ -25,13 +24,13 @@ _FETCH_HINT = "give a heap profile, as from /debug/pprof/heap?gc=1"
 class _Look(NamedTuple):
     """A format that is no heap profile, by its first bytes."""
 
-    pattern: re.Pattern[bytes]
+    pattern: bytes
     what: str
     hint: str
 
 
 def _looks(*rows: tuple[bytes, str, str]) -> tuple[_Look, ...]:
-    return tuple(_Look(re.compile(pattern), what, hint) for pattern, what, hint in rows)
+    return tuple(_Look(pattern, what, hint) for pattern, what, hint in rows)
 
 
 _BINARY_LOOKS = _looks(
@@ -68,7 +67,9 @@ def read(data: bytes, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -> Profi
             f"{name} is empty",
             hint="fetch it again; if it stays empty, the address serves no profile",
         )
-    if content.startswith(PREFIX):
+    if content.startswith(b"heap profile:"):
+        from memsnap.pprof.legacy import parse_heap_text
+
         return parse_heap_text(content, name=name)
     _refuse_foreign(content, name)
     return decode(content, name=name)
@@ -88,10 +89,10 @@ def excerpt(content: bytes) -> str:
 
 def _refuse_foreign(content: bytes, name: str) -> None:
     for look in _BINARY_LOOKS:
-        if look.pattern.match(content):
+        if re.match(look.pattern, content):
             raise FormatError(f"{name} is {look.what}, not a heap profile", hint=look.hint)
     if _is_text(content):
-        look = next(look for look in _TEXT_LOOKS if look.pattern.match(content))
+        look = next(look for look in _TEXT_LOOKS if re.match(look.pattern, content))
         raise FormatError(
             f"{name} is {look.what}, not a heap profile: '{excerpt(content)}'", hint=look.hint
         )

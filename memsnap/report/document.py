@@ -4,9 +4,11 @@ The form is `memsnap.diff/1`, described by `schemas/diff-1.json`; keys are only 
 Sizes are integer bytes, times ISO 8601 in UTC, limits those of a 95 % interval.
 """
 
-import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.findings import Finding, find
@@ -21,21 +23,33 @@ from memsnap.snapshot import Snapshot
 SCHEMA = "memsnap.diff/1"
 
 
-def diff_json(diff: Diff, *, by: By, sort: Sort) -> str:
-    """Return the document as JSON text."""
-    return json_text(diff_document(diff, by=by, sort=sort))
+def diff_json(diff: Diff, *, by: By, sort: Sort) -> Iterator[str]:
+    """Return the document as JSON text, piece by piece: a large one is never held whole."""
+    return json_text(_document(diff, by=by, sort=sort))
 
 
-def json_text(document: dict[str, Any]) -> str:
-    """Return a document as JSON: one key a line at the top, one row a line below."""
-    lines = []
+def json_text(document: dict[str, Any]) -> Iterator[str]:
+    """Return a document as JSON: one key a line at the top, one row a line below.
+
+    Values that are iterators are written as lists while they run.
+    """
+    lead = "{\n"
     for key, value in document.items():
-        if isinstance(value, list) and value:
-            items = ",\n    ".join(_json(item) for item in value)
-            lines.append(f"  {_json(key)}: [\n    {items}\n  ]")
+        yield f"{lead}  {_json(key)}: "
+        lead = ",\n"
+        if isinstance(value, (list, Iterator)):
+            yield from _list(iter(value))
         else:
-            lines.append(f"  {_json(key)}: {_json(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}"
+            yield _json(value)
+    yield "\n}"
+
+
+def _list(items: Iterator[Any]) -> Iterator[str]:
+    lead = "[\n    "
+    for item in items:
+        yield lead + _json(item)
+        lead = ",\n    "
+    yield "[]" if lead.startswith("[") else "\n  ]"
 
 
 def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE) -> dict[str, Any]:
@@ -43,6 +57,15 @@ def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE)
 
     `sites` are the selected rows by site; a grouping other than by site adds `groups`.
     """
+    document = _document(diff, by=by, sort=sort)
+    return {
+        key: list(value) if isinstance(value, Iterator) else value
+        for key, value in document.items()
+    }
+
+
+def _document(diff: Diff, *, by: By, sort: Sort) -> dict[str, Any]:
+    """Return the document with its rows as iterators."""
     checks = reconcile(diff)
     document = {
         "schema": SCHEMA,
@@ -56,11 +79,11 @@ def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE)
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
         "findings": [finding_document(finding) for finding in find(diff, checks)],
-        "sites": [row_document(row) for row in diff.rows(sort=sort)],
+        "sites": map(row_document, diff.rows(sort=sort)),
     }
     if by is not By.SITE:
         document["group_by"] = by.value
-        document["groups"] = [row_document(row) for row in diff.rows(by, sort=sort)]
+        document["groups"] = map(row_document, diff.rows(by, sort=sort))
     return document
 
 
@@ -128,7 +151,7 @@ def row_document(row: Row) -> dict[str, Any]:
         "verdict": row.verdict.value,
         "history_bytes": list(row.history),
         "buckets": row.buckets,
-        "stack": [_frame(frame) for frame in row.stack],
+        "stack": [frame_document(frame) for frame in row.stack],
     }
 
 
@@ -140,7 +163,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "title": finding.title,
         "detail": list(finding.detail),
         "advice": finding.advice,
-        "at": _frame(finding.at) if finding.at else None,
+        "at": frame_document(finding.at) if finding.at else None,
         "evidence": dict(finding.evidence),
     }
 
@@ -196,9 +219,10 @@ def _limits(limits: Limits) -> dict[str, int]:
     }
 
 
-def _frame(frame: Frame) -> dict[str, str | int]:
+def frame_document(frame: Frame) -> dict[str, str | int]:
+    """Return one frame of a stack; `line` is 0 where it is unknown."""
     return {"function": frame.function, "file": frame.file, "line": frame.line}
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return msgspec.json.encode(value).decode()

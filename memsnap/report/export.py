@@ -164,6 +164,8 @@ def diff_profile(diff: Diff) -> Profile:
         period=after.period,
         time_nanos=after.time_nanos,
         duration_nanos=max(round(elapsed * 1e9), 0),
+        drop_frames=after.drop_frames,
+        keep_frames=after.keep_frames,
         comments=(
             f"memsnap diff: {diff.after.name} less {diff.before.name}; "
             "values are differences, negative where there is less",

@@ -94,4 +94,6 @@ def _fit(text: str, width: int, right: bool) -> str:
 
 def clean(text: str) -> str:
     """Return text of foreign origin without control characters, which could drive a terminal."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -14,7 +14,7 @@ from memsnap.analysis.live import Live, LiveRow, LiveSort
 from memsnap.analysis.stats import CONFIDENCE
 from memsnap.analysis.table import By
 from memsnap.report import words
-from memsnap.report.document import capture_document, check_document
+from memsnap.report.document import capture_document, check_document, frame_document
 from memsnap.report.ink import Column, Ink, clean, table
 from memsnap.snapshot import ProcessMemory
 from memsnap.units import format_bytes, format_count, format_range
@@ -105,14 +105,24 @@ def live_row_document(row: LiveRow) -> dict[str, Any]:
         **_numbers(row),
         "cumulative_live_bytes": row.cumulative,
         "buckets": row.buckets,
-        "stack": [asdict(frame) for frame in row.stack],
+        "stack": [frame_document(frame) for frame in row.stack],
     }
 
 
 def _numbers(row: LiveRow) -> dict[str, Any]:
+    limits, allocated = row.live_limits, row.allocated
     return {
-        "live": asdict(row.live) | asdict(row.live_limits),
-        "allocated": None if row.allocated is None else asdict(row.allocated),
+        "live": {
+            "objects": row.live.objects,
+            "bytes": row.live.bytes,
+            "low_objects": limits.low_objects,
+            "high_objects": limits.high_objects,
+            "low_bytes": limits.low_bytes,
+            "high_bytes": limits.high_bytes,
+        },
+        "allocated": None
+        if allocated is None
+        else {"objects": allocated.objects, "bytes": allocated.bytes},
         "samples": row.samples,
     }
 

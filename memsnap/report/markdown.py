@@ -18,6 +18,7 @@ from memsnap.report.ink import Column, clean
 from memsnap.units import format_bytes, format_count
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~&#!$]|:(?=//)|(?<=\bwww)\.|^[-+=])", re.IGNORECASE)
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 _NEEDS_ENTITIES = re.compile(r"[|`\\]|^\s|\s$")
 _FOREIGN_COLUMNS = ("type", *(by.value for by in By))
 
@@ -41,14 +42,22 @@ def code(text: str) -> str:
     if not _NEEDS_ENTITIES.search(text):
         return f"`{text}`"
     # A pipe would end the cell and a backtick the span, even if escaped by a backslash.
-    entities = (letter if letter.isalnum() else f"&#{ord(letter)};" for letter in text)
-    return f"<code>{''.join(entities)}</code>"
+    entities = "".join(letter if letter.isalnum() else f"&#{ord(letter)};" for letter in text)
+    return f"<code>{_unlinked(entities, at='&#64;')}</code>"
 
 
 def prose(text: str) -> str:
     """Return text that holds foreign names as plain words, whatever the names hold."""
-    # GitHub finds mentions after Markdown is done, when a backslash is gone.
-    return _MARKUP.sub(r"\\\1", clean(text)).replace("@", "@&#8203;")
+    escaped = _MARKUP.sub(r"\\\1", clean(text).strip())
+    return _unlinked(_NUMBERED.sub(r"\1\\\2", escaped), at="@")
+
+
+def _unlinked(text: str, *, at: str) -> str:
+    """Return `text` with a space of no width behind each `at` sign.
+
+    Mentions and mail addresses are found after Markdown is done, when escapes are gone.
+    """
+    return text.replace(at, f"{at}&#8203;")
 
 
 def _header(diff: Diff) -> Iterator[str]:
@@ -88,7 +97,7 @@ def _memory(diff: Diff, checks: Reconciliation) -> Iterator[str]:
 def _findings(diff: Diff, found: tuple[Finding, ...]) -> Iterator[str]:
     if not found:
         visible = format_bytes(visible_growth_bytes(diff.after.heap.period))
-        yield "#### Nothing grew beyond the sampling error"
+        yield "#### No site grew beyond the sampling error"
         yield ""
         yield f"One site of small objects shows from about {visible} of growth on."
         return

@@ -63,9 +63,9 @@ def _memory(diff: Diff, checks: Reconciliation, ink: Ink) -> Iterator[str]:
 def _findings(diff: Diff, found: tuple[Finding, ...], ink: Ink) -> Iterator[str]:
     if not found:
         visible = format_bytes(visible_growth_bytes(diff.after.heap.period))
-        yield ink.heading("Nothing grew beyond the sampling error.")
+        yield ink.heading("No site grew beyond the sampling error.")
         yield ink.wrap(
-            f"One site of small objects shows from about {visible} of growth on.", indent=0
+            f"Growth of small objects at one site shows from about {visible} on.", indent=0
         )
         return
     yield ink.heading("1 finding" if len(found) == 1 else f"{len(found)} findings")

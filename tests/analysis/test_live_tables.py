@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from builders.captures import BEFORE, LEAK, READ, SERVE, before, plain, taken
-from builders.profiles import Row, Sample, build, heap
+from builders.profiles import DEFAULT_RATE, Row, Sample, build, heap
 
 from memsnap.analysis.live import LiveSort, live
 from memsnap.analysis.select import Selection
@@ -32,6 +32,27 @@ def test_limits_hold_the_estimate_and_are_wider_for_fewer_samples():
     few, many = sites["io.ReadAll"], sites["main.(*Cache).Put"]
     assert few.live_limits.high_bytes / few.live.bytes > 2
     assert many.live_limits.high_bytes / many.live.bytes < 1.4
+
+
+def test_limits_hold_what_was_truly_live_in_all_but_5_percent_of_cases():
+    rng = np.random.default_rng(20)
+    truth = {64: 40_000, 4096: 3_000, 300_000: 25, 4 << 20: 6}
+    hits: dict[str, list[bool]] = {"site": [], "total": []}
+    for _ in range(200):
+        seen = {
+            size: int(rng.binomial(count, -np.expm1(-size / DEFAULT_RATE)))
+            for size, count in truth.items()
+        }
+        rows = [Row(f"main.f{size} x.go:1", size, count, count) for size, count in seen.items()]
+        result = live(plain(heap(*rows)))
+        for row in result.rows():
+            limits, true = row.live_limits, truth[row.object_bytes] * row.object_bytes
+            hits["site"].append(limits.low_bytes <= true <= limits.high_bytes)
+        total = result.totals.live_bounds
+        true = sum(size * count for size, count in truth.items())
+        hits["total"].append(bool(total.low_bytes[0] <= true <= total.high_bytes[0]))
+
+    assert all(np.mean(held) >= 0.93 for held in hits.values()), hits
 
 
 def test_objects_that_are_always_sampled_have_exact_limits():

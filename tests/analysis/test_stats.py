@@ -366,6 +366,7 @@ def test_the_step_up_procedure_rejects_all_below_the_last_that_passes() -> None:
     assert rejected.tolist() == [True] * 4 + [False] * 11
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=30), st.sampled_from([0.01, 0.05, 0.2]))
 def test_discoveries_match_the_definition(p_values: list[float], rate: float) -> None:
     ranked = sorted(p_values)

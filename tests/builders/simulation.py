@@ -93,13 +93,12 @@ def cache(rng: Rng, count: int) -> Lives:
 
 def steady_cache(rng: Rng, count: int) -> Lives:
     """A full cache that replaces an entry at random now and then; its size never changes."""
-    slot = rng.integers(0, count, count)
-    when = np.sort(rng.uniform(0.01, 2.9, count))
-    born, died = np.concatenate([np.zeros(count), when]), np.full(2 * count, FOREVER)
-    holder = np.arange(count)
-    for new, at in enumerate(slot.tolist()):
-        died[holder[at]] = when[new]
-        holder[at] = count + new
+    born = np.concatenate([np.zeros(count), rng.uniform(0.01, 2.9, count)])
+    slot = np.concatenate([np.arange(count), rng.integers(0, count, count)])
+    order = np.lexsort((born, slot))
+    replaced = slot[order][1:] == slot[order][:-1]
+    died = np.full(2 * count, FOREVER)
+    died[order[:-1][replaced]] = born[order[1:][replaced]]
     return born, died
 
 

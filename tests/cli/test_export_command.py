@@ -12,7 +12,7 @@ import pytest
 from builders.captures import before
 from builders.profiles import as_data
 
-from memsnap.cli.main import main
+from memsnap.cli.main import run
 from memsnap.pprof.reader import read
 from memsnap.storage.snapfile import save
 
@@ -21,19 +21,18 @@ COMMAND = "from memsnap.cli.main import main; main()"
 
 @pytest.fixture
 def memsnap(monkeypatch, capfdbinary, tmp_path):
-    """A function that runs the command line beside `a.snap`: `code, out, err = memsnap(...)`."""
+    """Run a command beside `a.snap`, its output as bytes: `code, out, err = memsnap(...)`."""
     monkeypatch.chdir(tmp_path)
     save(before(), "a.snap")
 
-    def run(*args: str) -> tuple[int, bytes, str]:
+    def call(*args: str) -> tuple[int, bytes, str]:
         monkeypatch.setattr(sys, "argv", ["memsnap", *args])
-        with pytest.raises(SystemExit) as left:
-            main()
+        code = run()
         sys.stdout.flush()
         printed = capfdbinary.readouterr()
-        return int(left.value.code or 0), printed.out, printed.err.decode()
+        return code, printed.out, printed.err.decode()
 
-    return run
+    return call
 
 
 def test_folded_stacks_go_to_standard_output(memsnap):

@@ -1,46 +1,38 @@
 """`memsnap show` and `memsnap top`: what they print, and how they fail."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 from builders.captures import READ, before, plain
 from builders.profiles import Sample, build
 
-from memsnap.cli.main import main
 from memsnap.pprof.encode import compress, encode
 from memsnap.storage.snapfile import save
 
 
 @pytest.fixture
-def memsnap(monkeypatch, capsys, tmp_path):
-    """A function that runs the command line: `code, out, err = memsnap("show", "a.snap")`."""
+def run(memsnap, monkeypatch, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in a folder of its own: `code, out, err = run("show", "a.snap")`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-
-    def run(*args: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["memsnap", *args])
-        with pytest.raises(SystemExit) as left:
-            main()
-        printed = capsys.readouterr()
-        return int(left.value.code or 0), printed.out, printed.err
-
-    return run
+    return lambda *args: astuple(memsnap(*args))
 
 
 @pytest.fixture
-def snap(memsnap) -> str:
+def snap(run) -> str:
     """A snapshot in the current folder."""
     save(before(), "a.snap")
     return "a.snap"
 
 
-def test_show_describes_the_capture_and_says_how_to_go_on(memsnap, snap):
-    code, out, err = memsnap("show", snap)
+def test_show_describes_the_capture_and_says_how_to_go_on(run, snap):
+    code, out, err = run("show", snap)
 
     assert (code, err) == (0, "")
     assert out.startswith("shop v1.2.0, go1.27.3, pid 4711, build c0ffee012345\n")
@@ -49,8 +41,8 @@ def test_show_describes_the_capture_and_says_how_to_go_on(memsnap, snap):
     assert "\x1b" not in out
 
 
-def test_show_lists_as_many_sites_as_asked(memsnap, snap):
-    _, out, _ = memsnap("show", snap, "-n", "1", "--json")
+def test_show_lists_as_many_sites_as_asked(run, snap):
+    _, out, _ = run("show", snap, "-n", "1", "--json")
 
     document = json.loads(out)
     assert document["schema"] == "memsnap.show/1"
@@ -58,16 +50,16 @@ def test_show_lists_as_many_sites_as_asked(memsnap, snap):
     assert document["heap"]["site_count"] == 3
 
 
-def test_top_prints_the_table_alone(memsnap, snap):
-    code, out, _ = memsnap("top", snap, "--by", "function", "--sort", "cum", "-n", "2")
+def test_top_prints_the_table_alone(run, snap):
+    code, out, _ = run("top", snap, "--by", "function", "--sort", "cum", "-n", "2")
 
     assert code == 0
     assert out.startswith("Live by function  2 of 3 rows, ")
     assert len(out.splitlines()) == 4
 
 
-def test_top_as_json_has_every_row_unless_told_otherwise(memsnap, snap):
-    rows = [json.loads(memsnap("top", snap, "--json", *args)[1])["rows"] for args in ((), ("-n1",))]
+def test_top_as_json_has_every_row_unless_told_otherwise(run, snap):
+    rows = [json.loads(run("top", snap, "--json", *args)[1])["rows"] for args in ((), ("-n1",))]
 
     assert [len(part) for part in rows] == [3, 1]
 
@@ -82,16 +74,16 @@ def test_top_as_json_has_every_row_unless_told_otherwise(memsnap, snap):
         (["--min-bytes", "10MB"], ["main.(*Cache).Put", "net/http.(*conn).serve"]),
     ],
 )
-def test_top_filters_as_diff_does(memsnap, snap, filters, functions):
-    _, out, _ = memsnap("top", snap, "--json", *filters)
+def test_top_filters_as_diff_does(run, snap, filters, functions):
+    _, out, _ = run("top", snap, "--json", *filters)
 
     assert [row["function"] for row in json.loads(out)["rows"]] == functions
 
 
-def test_colours_come_only_when_asked_for(memsnap, snap, monkeypatch):
+def test_colours_come_only_when_asked_for(run, snap, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
 
-    assert "\x1b[1m" in memsnap("show", snap)[1]
+    assert "\x1b[1m" in run("show", snap)[1]
 
 
 @pytest.mark.parametrize("command", ["show", "top"])
@@ -107,11 +99,12 @@ def test_colours_come_only_when_asked_for(memsnap, snap, monkeypatch):
             "is a CPU profile, not a heap profile",
         ),
     ],
+    ids=["web page", "empty", "truncated", "other kind"],
 )
-def test_what_is_no_heap_profile_is_named_in_one_line(memsnap, command, name, content, said):
+def test_what_is_no_heap_profile_is_named_in_one_line(run, command, name, content, said):
     Path(name).write_bytes(content)
 
-    code, out, err = memsnap(command, name)
+    code, out, err = run(command, name)
 
     assert (code, out) == (1, "")
     first, *hints = err.splitlines()
@@ -121,8 +114,8 @@ def test_what_is_no_heap_profile_is_named_in_one_line(memsnap, command, name, co
     assert all(hint.startswith("  try: ") for hint in hints)
 
 
-def test_a_file_that_is_not_there_is_named(memsnap):
-    code, _, err = memsnap("show", "nowhere.snap")
+def test_a_file_that_is_not_there_is_named(run):
+    code, _, err = run("show", "nowhere.snap")
 
     assert code == 1
     assert err.startswith("memsnap: cannot read nowhere.snap: no such file or directory\n")
@@ -137,29 +130,29 @@ def test_a_file_that_is_not_there_is_named(memsnap):
         (["--by", "colour"], "'colour' is not one of"),
     ],
 )
-def test_a_request_that_makes_no_sense_ends_with_2(memsnap, snap, args, said):
-    code, out, err = memsnap("top", snap, *args)
+def test_a_request_that_makes_no_sense_ends_with_2(run, snap, args, said):
+    code, out, err = run("top", snap, *args)
 
     assert (code, out) == (2, "")
     assert said in err
 
 
-def test_a_profile_without_allocations_cannot_be_sorted_by_them(memsnap):
+def test_a_profile_without_allocations_cannot_be_sorted_by_them(run):
     values = ("objects", "count"), ("space", "bytes")
     heap = build([Sample(stack=READ, values=(3, 300))], types=values, period=1)
     save(plain(heap), "c.snap")
 
-    code, _, err = memsnap("top", "c.snap", "--sort", "allocated")
+    code, _, err = run("top", "c.snap", "--sort", "allocated")
 
     assert code == 2
     assert "c.snap does not count allocations" in err
 
 
 @pytest.mark.go
-def test_a_live_target_can_be_shown_without_a_file(memsnap, service):
+def test_a_live_target_can_be_shown_without_a_file(run, service):
     with service("subslice") as scenario:
         scenario.step(500)
-        code, out, err = memsnap("show", scenario.address)
+        code, out, err = run("show", scenario.address)
 
     assert (code, err) == (0, "")
     assert "GC proven" in out
@@ -173,7 +166,6 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(snap, tmp_path):
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=tmp_path,
-        env={**os.environ},
         capture_output=True,
         text=True,
         check=False,

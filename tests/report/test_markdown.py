@@ -64,7 +64,7 @@ def test_warnings_are_quotes_parted_from_each_other():
 
     assert quotes
     assert all(line == ">" or line.startswith("> ⚠ ") for line in quotes)
-    assert "#### Nothing grew beyond the sampling error" in text
+    assert "#### No site grew beyond the sampling error" in text
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def test_warnings_are_quotes_parted_from_each_other():
         ("main.(*T).m[...]", "`main.(*T).m[...]`"),
         ("a|b", "<code>a&#124;b</code>"),
         ("a`b", "<code>a&#96;b</code>"),
+        ("a`b@c", "<code>a&#96;b&#64;&#8203;c</code>"),
         ("<script>", "`<script>`"),
         ("", "`?`"),
         ("a\nb", "`a�b`"),
@@ -90,6 +91,8 @@ def test_names_stand_in_code_spans_that_nothing_in_them_can_end(text, span):
         ("see https://evil or www.evil", r"see https\://evil or www\.evil"),
         ("ask @team", "ask @&#8203;team"),
         ("- no list", r"\- no list"),
+        ("1. no list", r"1\. no list"),
+        ("1.5 MB/s", "1.5 MB/s"),
         ("&lt;", r"\&lt;"),
     ],
 )

@@ -1,0 +1,48 @@
+"""Shells learn memsnap's commands and options."""
+
+import shutil
+import subprocess
+
+import pytest
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_printed(shell, memsnap):
+    done = memsnap("completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert "_MEMSNAP_COMPLETE" in done.out
+    assert "memsnap" in done.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_the_shells_own_language(shell, memsnap, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "script"
+    script.write_text(memsnap("completion", shell).out)
+    subprocess.run([shell, "-n", script], check=True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("memsnap ", {"capture", "diff", "demo", "completion"}),
+        ("memsnap cap", {"capture"}),
+        ("memsnap diff --fo", {"--focus"}),
+        ("memsnap diff --by ", {"function", "line", "package"}),
+        ("memsnap completion ", {"bash", "zsh", "fish"}),
+    ],
+)
+def test_names_are_completed(shell, typed, offered, process):
+    words = typed.split(" ")
+    unfinished = words[-1]
+    environment = {
+        "_MEMSNAP_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": unfinished if shell == "fish" else str(len(words) - 1),
+    }
+    done = process(env=environment)
+    assert done.err == ""
+    words = {word for line in done.out.splitlines() for word in line.replace("\t", ",").split(",")}
+    assert offered <= words
