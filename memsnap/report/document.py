@@ -4,6 +4,7 @@ The form is `memsnap.diff/1`, described by `schemas/diff-1.json`; keys are only 
 Sizes are integer bytes, times ISO 8601 in UTC, limits those of a 95 % interval.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -225,4 +226,8 @@ def frame_document(frame: Frame) -> dict[str, str | int]:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        # A file or a program whose name is no UTF-8; JSON cannot hold it as it is.
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 
 import pytest
-from commands import MEMSNAP, profile
+from commands import MEMSNAP, plain_environment, profile
 from targets import HEAP, Reply, go_service, serving
 
 from memsnap.storage import snapfile
@@ -57,6 +58,23 @@ def test_a_series_is_numbered(memsnap, target, folder):
     done = memsnap("capture", target.url, "--count", "3", "--interval", "10ms", "-o", "s.snap")
     assert names(folder) == ["s-001.snap", "s-002.snap", "s-003.snap"]
     assert [line.split()[0] for line in done.out.splitlines()] == names(folder)
+
+
+def test_a_series_shows_its_progress_on_a_terminal(target, folder):
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        series = ["--count", "3", "--interval", "10ms", "-o", "s.snap"]
+        subprocess.run(
+            [*MEMSNAP, "capture", target.url, *series],
+            env=plain_environment() | {"TERM": "xterm"},
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            check=True,
+        )
+        shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert "3 captures in 20ms" in shown
+    assert "100%" in shown
 
 
 def test_json_tells_a_capture_a_line(memsnap, target):

@@ -204,6 +204,14 @@ def test_a_full_disk_under_standard_output(arguments, pair, tmp_path):
     assert len(done.stderr.splitlines()) == 2
 
 
+def test_a_full_disk_under_the_help():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*MEMSNAP, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "memsnap: no space left on device\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

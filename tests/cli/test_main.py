@@ -1,15 +1,20 @@
 """The command group: help without costs, exit codes, colours, pipes, completion."""
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 from commands import MEMSNAP, plain_environment, save_capture
 
+import memsnap as memsnap_package
 from memsnap import __version__
+from memsnap.cli.main import cli
 
 HEAVY = ("aiohttp", "msgspec", "numpy", "pandas", "pyarrow", "requests", "sqlalchemy")
 
@@ -159,3 +164,23 @@ def test_a_terminal_that_knows_no_arrows_gets_question_marks(process, pair):
     done = process("diff", *pair, env={"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"})
     assert done.code == 0
     assert "6.27 MB ?  59.0 MB" in done.out
+
+
+def test_every_option_that_a_message_names_exists():
+    context = click.Context(cli)
+    commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
+    known = {
+        option
+        for command in commands
+        for parameter in command.get_params(context)
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    texts = [
+        node.value
+        for file in Path(memsnap_package.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    named = {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
+    assert "--timeout" in named
+    assert named <= known

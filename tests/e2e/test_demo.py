@@ -97,10 +97,13 @@ def test_a_signal_leaves_no_process_and_no_folder(moment, number, code, environm
         command("--seconds", "100"), env=environment, stderr=subprocess.PIPE, text=True
     ) as demo:
         said = ""
-        while moment not in said:
-            said += demo.stderr.readline()
+        for line in demo.stderr:
+            said += line
+            if moment in line:
+                break
         if moment == "building":
-            while not list(Path(environment["TMPDIR"]).glob("*/go-build*")):
+            work = Path(environment["TMPDIR"])
+            while not list(work.glob("*/go-build*")) and demo.poll() is None:
                 time.sleep(0.02)
         demo.send_signal(number)
         said += demo.stderr.read()

@@ -27,7 +27,7 @@ STACK = "net/http.(*conn).serve server.go:2009 < main.main main.go:5"
 def checked(snapshots, selection=None, by=By.SITE):
     """Return the document as a reader gets it, valid against the schema."""
     result = diff(snapshots, selection or Selection())
-    document = json.loads(diff_json(result, by=by, sort=Sort.CONFIDENCE))
+    document = json.loads("".join(diff_json(result, by=by, sort=Sort.CONFIDENCE)))
     errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(document)]
     assert errors == []
     return document
@@ -168,10 +168,16 @@ def test_text_of_foreign_origin_stays_text(take):
     assert document["sites"][0]["function"] == 'main."\x1b[31m\\\n</script>'
 
 
+def test_a_file_whose_name_is_no_unicode_costs_that_letter_only(pair):
+    before, after = pair
+    document = checked([replace(before, name="caf\udce9.snap"), after])
+    assert [capture["name"] for capture in document["captures"]] == ["caf?.snap", "b.snap"]
+
+
 def test_text_and_values_are_the_same_document(pair):
     result = diff(pair)
     for by in By:
-        assert json.loads(diff_json(result, by=by, sort=Sort.GROWTH)) == json.loads(
+        assert json.loads("".join(diff_json(result, by=by, sort=Sort.GROWTH))) == json.loads(
             json.dumps(diff_document(result, by=by, sort=Sort.GROWTH))
         )
 

@@ -322,9 +322,11 @@ def test_a_socket_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_without_permission_nothing_is_written(tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
     with without_privileges(), pytest.raises(FileError, match=r"cannot write .*permission denied"):
-        snapfile.write_atomically(tmp_path / "a.snap", b"new")
-    assert list(tmp_path.iterdir()) == []
+        snapfile.write_atomically(folder / "a.snap", b"new")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_keeps_the_old_file_and_no_half_of_the_new(tmp_path):
@@ -334,9 +336,11 @@ def test_a_disk_that_fills_up_keeps_the_old_file_and_no_half_of_the_new(tmp_path
     program = (
         "import resource, sys; from pathlib import Path\n"
         "from memsnap.errors import FileError; from memsnap.storage import snapfile\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+        "limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))\n"
         "try: snapfile.write_atomically(Path(sys.argv[1]), bytes(10000))\n"
         "except FileError as error: sys.exit(error.message)\n"
+        "finally: resource.setrlimit(resource.RLIMIT_FSIZE, limits)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, path],
