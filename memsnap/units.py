@@ -43,6 +43,13 @@ def format_bytes(size_bytes: float, *, signed: bool = False) -> str:
     return f"{sign}{_three_figures(size, 'TB')} TB"
 
 
+def format_size(size_bytes: int) -> str:
+    """Return an exact size as one writes it: `64 kB`, not `64.0 kB`; else as `format_bytes`."""
+    number, unit = format_bytes(size_bytes).split(" ")
+    exact = "." in number and float(number).is_integer()
+    return f"{float(number):.0f} {unit}" if exact else f"{number} {unit}"
+
+
 def format_range(low_bytes: float, high_bytes: float) -> str:
     """Return `15.0…28.6 MB`, both ends in the unit of the larger; one number if they are alike."""
     if format_bytes(low_bytes) == format_bytes(high_bytes):

@@ -69,7 +69,7 @@ def test_the_python_example_of_the_readme_runs(workplace):
 
 @pytest.mark.go
 def test_the_pasted_report_has_the_form_of_a_real_one(workplace):
-    """Numbers, times and names of files differ from run to run; the words and their order do not."""
+    """Numbers, times and file names differ from run to run; the words do not."""
 
     def form(text: str) -> list[str]:
         text = re.sub(

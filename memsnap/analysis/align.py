@@ -8,11 +8,10 @@ these add up (one line can hold two call sites; tools may write a stack twice).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from memsnap.analysis.columns import distinct_of_all
 from memsnap.pprof.heap import HeapSamples, string_label
 from memsnap.pprof.profile import Int32s, Int64s, Profile, UInt64s
 
@@ -94,7 +93,7 @@ def align(heaps: Sequence[tuple[Profile, HeapSamples]], *, lines: bool = True) -
     """
     names = _Names()
     spelled = [_spell(profile, names, lines=lines) for profile, _ in heaps]
-    frame_keys, frame_ids = _unique([keys for _, keys in spelled])
+    frame_keys, frame_ids = distinct_of_all([keys for _, keys in spelled])
     typed = all((string_label(profile, "type") >= 0).any() for profile, _ in heaps)
     marks = [_marks(profile, names) for profile, _ in heaps]
     keys = [
@@ -103,7 +102,7 @@ def align(heaps: Sequence[tuple[Profile, HeapSamples]], *, lines: bool = True) -
             heaps, spelled, frame_ids, marks, strict=True
         )
     ]
-    row_keys, rows = _unique(keys)
+    row_keys, rows = distinct_of_all(keys)
     profiles = tuple(
         AlignedProfile(
             profile=profile,
@@ -253,25 +252,6 @@ def _mix(values: UInt64s) -> UInt64s:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
-
-
-def _unique(
-    columns: Sequence[npt.NDArray[Any]],
-) -> tuple[npt.NDArray[Any], list[Int64s]]:
-    """Return the sorted distinct values of all columns, and each column as indices of them.
-
-    By sorting: numpy's own `unique` hashes integers since 2.3, which takes 100 times as long on
-    millions of distinct values.
-    """
-    everything = np.concatenate(columns)
-    order = np.argsort(everything, kind="stable")
-    ordered = everything[order]
-    is_new = np.ones(len(ordered), dtype=np.bool_)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    index = np.empty(len(ordered), dtype=np.int64)
-    index[order] = np.cumsum(is_new) - 1
-    ends = np.cumsum([len(column) for column in columns])[:-1]
-    return ordered[is_new], np.split(index, ends)
 
 
 def _with_row_columns(

@@ -8,6 +8,7 @@ import numpy as np
 
 from memsnap.analysis import estimate
 from memsnap.analysis.align import Alignment, align
+from memsnap.analysis.columns import distinct
 from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Cells, Counts
 from memsnap.analysis.groups import Sums, group, keys
@@ -86,8 +87,8 @@ class Diff:
         """
         module = self.after.capture.process.module
         own = own_frames(self.alignment, self.selected, module)
-        frames, ids = np.unique(own, return_inverse=True)
-        return self._table(By.LINE, ids.astype(np.int64), len(frames)), frames, ids
+        frames, ids = distinct(own)
+        return self._table(By.LINE, ids, len(frames)), frames, ids
 
     def rows(
         self, by: By = By.SITE, *, sort: Sort = Sort.CONFIDENCE, limit: int | None = None

@@ -11,10 +11,11 @@ from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation
 from memsnap.analysis.rows import Frame, Row, row
+from memsnap.analysis.select import EVERYTHING
 from memsnap.analysis.stacks import frame_of
 from memsnap.analysis.table import Verdict
 from memsnap.pprof.profile import Int64s
-from memsnap.units import format_bytes, format_count
+from memsnap.units import format_bytes, format_count, format_size
 
 _WORTH_SAYING = 64 << 10  # bytes of sure growth below which a line is not worth a finding
 _WORTH_SHARE = 0.005  # of the live heap, likewise
@@ -53,9 +54,10 @@ def find(diff: Diff, checks: Reconciliation) -> tuple[Finding, ...]:
     """Return the findings of `diff`, the worst first."""
     growing = _growing_lines(diff)
     found = [*growing]
-    if not growing:
-        found.extend(_heap_without_site(diff, checks))
-    found.extend(_outside_the_heap(diff))
+    if diff.selection == EVERYTHING:
+        if not growing:
+            found.extend(_heap_without_site(diff, checks))
+        found.extend(_outside_the_heap(diff))
     return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
@@ -137,7 +139,7 @@ def _objects(diff: Diff, sites: Int64s) -> str:
     growth, alignment = diff.counts.growth_bytes[sites], diff.alignment
     kinds: dict[str, None] = {}
     for site in sites[np.argsort(-growth, kind="stable")][: int((growth > 0).sum())].tolist():
-        size = format_bytes(int(alignment.object_bytes[site]))
+        size = format_size(int(alignment.object_bytes[site]))
         named = int(alignment.type[site])
         kind = f"{alignment.frames.strings[named]} of {size}" if named >= 0 else f"{size} each"
         kinds[kind] = None

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memsnap.analysis.align import Alignment
+from memsnap.analysis.columns import distinct
 from memsnap.analysis.names import package_of
 from memsnap.analysis.table import Amounts, Bounds, By, Keys
 from memsnap.pprof.profile import Int32s, Int64s
@@ -29,8 +30,8 @@ def group(alignment: Alignment, by: By, rows: Int64s) -> tuple[Int64s, int]:
         By.SIZE: lambda: alignment.object_bytes,
     }
     column = columns[by]()
-    distinct, ids = np.unique(column[rows], return_inverse=True)
-    return ids.astype(np.int64), len(distinct)
+    values, ids = distinct(column[rows])
+    return ids, len(values)
 
 
 def keys(alignment: Alignment, by: By, rows: Int64s, ids: Int64s, *, growth: Int64s) -> Keys:

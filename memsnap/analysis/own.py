@@ -42,7 +42,7 @@ def _kinds(alignment: Alignment, module: str) -> tuple[Bools, Bools]:
     frames = alignment.frames
     own = np.zeros(len(frames.strings), dtype=np.bool_)
     outside = np.zeros(len(frames.strings), dtype=np.bool_)
-    for function in np.unique(frames.function).tolist():
+    for function in set(frames.function.tolist()):
         package = package_of(frames.strings[function])
         own[function] = is_own(package, module)
         outside[function] = is_outside(package)

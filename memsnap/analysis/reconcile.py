@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsnap.analysis import estimate, stats
+from memsnap.analysis.columns import distinct
 from memsnap.analysis.diff import Diff
 from memsnap.pprof.profile import Int64s
 from memsnap.snapshot import MemStats
@@ -73,7 +74,7 @@ def reconcile(diff: Diff) -> Reconciliation:
 
 def _live(diff: Diff, at: int) -> LiveCheck:
     snapshot = diff.snapshots[at]
-    sizes, ids = np.unique(diff.alignment.object_bytes, return_inverse=True)
+    sizes, ids = distinct(diff.alignment.object_bytes)
     raw = _sums(ids, diff.counts.live_raw[:, at], len(sizes))
     probability = estimate.probabilities(sizes, snapshot.heap.period)
     low, high = stats.count_interval(raw, probability)

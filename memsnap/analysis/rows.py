@@ -14,7 +14,7 @@ from memsnap.pprof.profile import Int64s
 class Sort(Enum):
     """The order of rows, largest first."""
 
-    CONFIDENCE = "confidence"  # sure growth first, by its lower bound; the rest by growth
+    CONFIDENCE = "confidence"  # sure growth by its lower bound, growth, shrinkage, no change
     GROWTH = "growth"
     AFTER = "after"  # live in the last capture
     SURVIVED = "survived"
@@ -85,9 +85,9 @@ class Row:
     stack: tuple[Frame, ...]
 
     @property
-    def is_live(self) -> bool:
-        """Whether anything of the row was live in any of the captures."""
-        return any(self.history)
+    def changed(self) -> bool:
+        """Whether the row grew or shrank at all, sampling error or not."""
+        return self.growth.bytes != 0
 
 
 def order(table: Table, sort: Sort) -> Int64s:
@@ -95,8 +95,9 @@ def order(table: Table, sort: Sort) -> Int64s:
     growth = table.growth.bytes
     if sort is Sort.CONFIDENCE:
         sure = table.significant & (growth > 0)
-        key = np.where(sure, table.growth_bounds.low_bytes, growth)
-        return np.lexsort((-table.after.bytes, -key, ~sure))
+        rank = np.select([sure, growth > 0, growth < 0], [0, 1, 2], default=3)
+        key = np.where(sure, table.growth_bounds.low_bytes, np.abs(growth))
+        return np.lexsort((-table.after.bytes, -key, ~table.significant, rank))
     column = {
         Sort.GROWTH: growth,
         Sort.AFTER: table.after.bytes,

@@ -8,6 +8,7 @@ import numpy as np
 
 from memsnap.analysis import estimate, stats
 from memsnap.analysis.align import Alignment
+from memsnap.analysis.columns import distinct
 from memsnap.analysis.estimate import Cells, Counts
 from memsnap.analysis.table import Floats
 from memsnap.pprof.profile import Bools, Int64s
@@ -60,7 +61,7 @@ def _offset(found: Cells, sign: Int64s) -> Bools:
 
 def _net(found: Cells, group: Int64s) -> tuple[Floats, Floats]:
     """Return, for every cell, the limits of the growth in bytes of all cells of its `group`."""
-    distinct, ids = np.unique(group, return_inverse=True)
+    values, ids = distinct(group)
     born, died = found.after - found.survived_low, found.before - found.survived_low
     low, high = stats.difference_interval(born, died, found.probability)
     _, below, above = stats.weighted_sum_interval(
@@ -68,7 +69,7 @@ def _net(found: Cells, group: Int64s) -> tuple[Floats, Floats]:
         low * found.object_bytes,
         high * found.object_bytes,
         group=ids,
-        groups=len(distinct),
+        groups=len(values),
     )
     return below[ids], above[ids]
 

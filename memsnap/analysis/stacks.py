@@ -18,7 +18,7 @@ def spell(alignment: Alignment, rows: Int64s) -> Iterator[tuple[Frame, ...]]:
     known: dict[int, Frame] = {}
     for first in range(0, len(rows), _CHUNK):
         start, frames = stacks(alignment, rows[first : first + _CHUNK])
-        for number in np.unique(frames).tolist():
+        for number in set(frames.tolist()):
             if number not in known:
                 known[number] = frame_of(alignment, number)
         spelled = [known[number] for number in frames.tolist()]

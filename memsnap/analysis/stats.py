@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from memsnap.analysis.columns import distinct
+
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
@@ -201,11 +203,9 @@ def _small_limits(sampled: Int64s, probability: Floats) -> tuple[Floats, Floats]
     low, high = _rare_limits()[:, sampled] / probability
     common = probability > _RARE
     if common.any():
-        distinct, inverse = np.unique(
-            sampled[common] + 1j * probability[common], return_inverse=True
-        )
-        limits = _exact_limits(distinct.real.astype(np.int64), distinct.imag)
-        low[common], high[common] = limits[0][inverse], limits[1][inverse]
+        pairs, ids = distinct(sampled[common] + 1j * probability[common])
+        limits = _exact_limits(pairs.real.astype(np.int64), pairs.imag)
+        low[common], high[common] = limits[0][ids], limits[1][ids]
     return low, high
 
 

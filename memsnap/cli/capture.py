@@ -84,6 +84,9 @@ def capture(**given: Any) -> int:
         shape = {"by": "site", "sort": "confidence", "limit": 10, "as_markdown": False}
         result = diff([snapshot for _, snapshot in written])
         options.show(render(result, shape | {"as_json": given["as_json"]}))
+    if len(written) < count:
+        options.say(f"memsnap: {count - len(written)} of {count} captures are missing")
+        return 1
     return 0
 
 

@@ -21,6 +21,7 @@ _COLOURS = {
     Verdict.SHRINKING: ("green",),
     Verdict.REPLACED: ("cyan",),
 }
+_BY_CHANGE = (Sort.CONFIDENCE, Sort.GROWTH)
 _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 
 
@@ -87,9 +88,9 @@ def _finding(number: int, finding: Finding, ink: Ink) -> Iterator[str]:
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[str]:
     data = diff.table(by)
-    # Rows that are empty at both ends say nothing here, except to those who sort by allocations.
-    living = (row for row in diff.rows(by, sort=sort) if sort is Sort.ALLOCATED or row.is_live)
-    shown = list(islice(living, limit))
+    # What did not change is noise here, except to those who ask for another order.
+    changed = (row for row in diff.rows(by, sort=sort) if sort not in _BY_CHANGE or row.changed)
+    shown = list(islice(changed, limit))
     sure = int(data.significant.sum())
     note = f"{len(shown)} of {format_count(len(data))} rows, {sure} changed for sure"
     yield ink.heading(f"Survivors by {by.value}", note)
