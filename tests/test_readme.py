@@ -33,7 +33,7 @@ def workplace(tmp_path_factory, go):
     path = os.pathsep.join(
         [str(Path(sys.executable).parent), str(go.path.parent), os.environ["PATH"]]
     )
-    environment = {**toolchains.build_environment(), "PATH": path, "COLUMNS": "120"}
+    environment = {**toolchains.build_environment(), "PATH": path, "COLUMNS": "112"}
     with demo(lambda text: None) as service:
 
         def run(line: str) -> subprocess.CompletedProcess[str]:

@@ -76,7 +76,7 @@ def capture(**given: Any) -> int:
     count = max(given["count"], 2) if given["then_diff"] else given["count"]
     if given["output"] == "-" and count > 1:
         raise UsageError("standard output takes one capture only", hint="give -o FILE, or none")
-    written = _take(target, count, given)
+    written, failures = _take(target, count, given)
     if given["then_diff"]:
         from memsnap.analysis.diff import diff
         from memsnap.cli.diff import render
@@ -84,10 +84,7 @@ def capture(**given: Any) -> int:
         shape = {"by": "site", "sort": "confidence", "limit": 10, "as_markdown": False}
         result = diff([snapshot for _, snapshot in written])
         options.show(render(result, shape | {"as_json": given["as_json"]}))
-    if len(written) < count:
-        options.say(f"memsnap: {count - len(written)} of {count} captures are missing")
-        return 1
-    return 0
+    return 1 if failures else 0
 
 
 def _target(given: dict[str, Any]) -> "Target":
@@ -100,12 +97,21 @@ def _target(given: dict[str, Any]) -> "Target":
     return parse_target(given["target"])
 
 
-def _take(target: "Target", count: int, given: dict[str, Any]) -> "list[tuple[str, Snapshot]]":
-    """Capture `count` times, write each file at once, and return paths and snapshots."""
+def _take(
+    target: "Target", count: int, given: dict[str, Any]
+) -> "tuple[list[tuple[str, Snapshot]], int]":
+    """Capture `count` times and write each file at once.
+
+    Returns paths and snapshots, and the number of captures that failed.
+    """
     from memsnap.capture.series import Listeners, capture_series
     from memsnap.capture.visit import Options
 
+    failures = 0
+
     def failed(number: int, error: MemsnapError) -> None:
+        nonlocal failures
+        failures += 1
         options.say(f"memsnap: capture {number} of {count} failed: {error.message}")
 
     series = capture_series(
@@ -130,7 +136,7 @@ def _take(target: "Target", count: int, given: dict[str, Any]) -> "list[tuple[st
             raise click.exceptions.Exit(130) from None
     if given["then_diff"] and len(written) < 2:
         raise MemsnapError(f"only {len(written)} of {count} captures came through: nothing to diff")
-    return written
+    return written, failures
 
 
 def _with_progress(series: Any, count: int, interval_s: float) -> Any:

@@ -123,7 +123,7 @@ def _title(finding: Finding) -> str:
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int) -> Iterator[str]:
     data = diff.table(by)
-    shown = list(diff.rows(by, sort=sort, limit=limit))
+    shown = words.shown_rows(diff, by=by, sort=sort, limit=limit)
     sure = int(data.significant.sum())
     yield f"#### Survivors by {by.value}"
     yield ""

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from itertools import islice
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.findings import Finding, Severity, find, visible_growth_bytes
@@ -21,7 +20,6 @@ _COLOURS = {
     Verdict.SHRINKING: ("green",),
     Verdict.REPLACED: ("cyan",),
 }
-_BY_CHANGE = (Sort.CONFIDENCE, Sort.GROWTH)
 _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 
 
@@ -88,9 +86,7 @@ def _finding(number: int, finding: Finding, ink: Ink) -> Iterator[str]:
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[str]:
     data = diff.table(by)
-    # What did not change is noise here, except to those who ask for another order.
-    changed = (row for row in diff.rows(by, sort=sort) if sort not in _BY_CHANGE or row.changed)
-    shown = list(islice(changed, limit))
+    shown = words.shown_rows(diff, by=by, sort=sort, limit=limit)
     sure = int(data.significant.sum())
     note = f"{len(shown)} of {format_count(len(data))} rows, {sure} changed for sure"
     yield ink.heading(f"Survivors by {by.value}", note)

@@ -5,6 +5,7 @@ Plain sentences and cells, without colour, width or markup: those belong to the 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from memsnap.analysis.diff import Diff
@@ -12,7 +13,7 @@ from memsnap.analysis.ledger import Ledger, ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_file, short_function
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation
-from memsnap.analysis.rows import Frame, Limits, Row, own_frame
+from memsnap.analysis.rows import Frame, Limits, Row, Sort, own_frame
 from memsnap.analysis.table import By
 from memsnap.report.ink import Column, clean
 from memsnap.snapshot import Capture, Snapshot
@@ -181,6 +182,13 @@ def subject(row: Subject, module: str) -> str:
 def _spot(frame: Frame) -> str:
     spot = f" {short_file(frame.file)}:{frame.line}" if frame.file else ""
     return (short_function(frame.function) or "?") + spot
+
+
+def shown_rows(diff: Diff, *, by: By, sort: Sort, limit: int) -> list[Row]:
+    """Return the rows of a printed table: what did not change is noise, unless it is asked for."""
+    by_change = sort in (Sort.CONFIDENCE, Sort.GROWTH)
+    rows = diff.rows(by, sort=sort)
+    return list(islice((row for row in rows if row.changed or not by_change), limit))
 
 
 def diff_cells(

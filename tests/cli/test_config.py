@@ -79,7 +79,7 @@ def test_a_list_sets_an_option_that_may_be_repeated(config, memsnap, pair):
 
 def test_the_command_line_wins(config, memsnap, pair):
     path = config("[diff]\nlimit = 1\nby = 'function'\n[capture]\ngc = false\n")
-    done = memsnap("--config", path, "diff", *pair, "-n", "2", "--by", "size")
+    done = memsnap("--config", path, "diff", *pair, "-n", "2", "--by", "size", "--sort", "after")
     assert "2 of 2 rows" in done.out
     assert "by size" in done.out
 

@@ -37,10 +37,10 @@ Memory of the process
   14.0 MB  not Go's       RSS less that: the executable, C libraries, mapped files
 
 Largest of 3 sites
-     live  95 % interval  share  objects     size  type     site
-  35.0 MB   27.5…44.5 MB  57.3%  764,621     48 B  ?        main.(*Cache).Put cache.go:31
-  25.1 MB   18.8…33.3 MB  41.1%    6,425  4.00 kB  []uint8  http.(*conn).serve server.go:2009
-  1.00 MB   0.12…3.63 MB   1.6%      257  4.00 kB  ?        main.handle main.go:14 ← io.ReadAll
+     live  95 % interval  share  objects  size  type     site
+  35.0 MB   27.5…44.5 MB  57.3%  764,621  48 B  ?        main.(*Cache).Put cache.go:31
+  25.1 MB   18.8…33.3 MB  41.1%    6,425  4 kB  []uint8  http.(*conn).serve server.go:2009
+  1.00 MB   0.12…3.63 MB   1.6%      257  4 kB  ?        main.handle main.go:14 ← io.ReadAll
 
 Next
   memsnap top a.snap --by function
@@ -138,7 +138,7 @@ def test_top_by_function_speaks_of_flat_and_cum_as_pprof_does():
         (By.LINE, "main.handle main.go:14 ← io.ReadAll"),
         (By.PACKAGE, "io"),
         (By.TYPE, "[]uint8"),
-        (By.SIZE, "4.00 kB"),
+        (By.SIZE, "4 kB"),
     ],
 )
 def test_top_names_rows_by_what_they_stand_for(by, last):

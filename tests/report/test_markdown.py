@@ -26,8 +26,8 @@ RENDERED = """\
 | In profile | 61.1 MB | 111 MB | **+49.5 MB** | sampled"""
 
 
-def rendered(*snapshots, by=By.SITE, limit=10) -> str:
-    return render_diff_markdown(diff(snapshots), by=by, sort=Sort.CONFIDENCE, limit=limit)
+def rendered(*snapshots, by=By.SITE, sort=Sort.CONFIDENCE, limit=10) -> str:
+    return render_diff_markdown(diff(snapshots), by=by, sort=sort, limit=limit)
 
 
 def grown():
@@ -45,15 +45,21 @@ def test_findings_name_the_line_and_the_table_follows():
 
     assert "#### 1 finding\n\n1. `main.(*Cache).Put` **holds 50.0 MB more" in text
     assert "\n   - `cache.go:31`\n" in text
-    assert "#### Survivors by site\n\n3 of 3 rows, 1 changed for sure\n\n| growth |" in text
-    assert "| 25.1 MB | 25.1 MB | 25.1 MB | 4.00 kB | steady | `[]uint8` | `http.(*conn)" in text
+    assert "#### Survivors by site\n\n2 of 3 rows, 1 changed for sure\n\n| growth |" in text
+    assert "| 48 B | growth | ? | `main.(*Cache).Put cache.go:31` |" in text
+
+
+def test_what_did_not_change_is_in_the_table_when_it_is_asked_for():
+    text = rendered(before(), grown(), sort=Sort.AFTER)
+
+    assert "| 25.1 MB | 25.1 MB | 25.1 MB | 4 kB | steady | `[]uint8` | `http.(*conn)" in text
 
 
 def test_every_row_of_the_table_has_as_many_cells_as_its_head():
     text = rendered(before(), grown(), by=By.FUNCTION)
     table = text[text.index("| growth | 95 %") :].splitlines()
 
-    assert len(table) == 2 + 3
+    assert len(table) == 2 + 2
     assert len({line.count("|") for line in table}) == 1
     assert "cum" in table[0]
 

@@ -16,10 +16,12 @@ from memsnap.snapshot import Capture
 SCREEN_LINES = 24
 
 
-def report(snapshots, *, width=100, by=By.SITE, limit=10, colour=False, **selection):
+def report(
+    snapshots, *, width=100, by=By.SITE, sort=Sort.CONFIDENCE, limit=10, colour=False, **selection
+):
     ink = Ink(width=width, colour=colour)
     result = diff(snapshots, Selection(**selection))
-    return render_diff(result, by=by, sort=Sort.CONFIDENCE, limit=limit, ink=ink)
+    return render_diff(result, by=by, sort=sort, limit=limit, ink=ink)
 
 
 def test_the_first_screen_has_the_service_the_captures_and_the_line_that_grows(pair):
@@ -42,7 +44,8 @@ def test_what_grew_for_sure_is_the_first_row(pair):
 
 
 def test_a_foreign_line_stands_behind_the_line_of_the_program(pair):
-    assert "main.price shop.go:88 ← fmt.Sprintf" in report(pair, width=140)
+    text = report(pair, width=140, sort=Sort.AFTER)
+    assert "main.price shop.go:88 ← fmt.Sprintf" in text
 
 
 def test_nothing_new_is_said_so_with_what_could_have_been_seen(pair):
