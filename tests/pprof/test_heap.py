@@ -52,7 +52,7 @@ def test_every_count_of_every_size_is_recovered_exactly(rows, rate):
     # Go's own integers overflow beyond, and its 1 - exp has too few digits for larger counts of
     # the rarest samples.
     rows = [
-        (size, alloc if alloc * (1 + rate / size) < 1 << 48 else 1, live)
+        (size, alloc if alloc * (1 + rate / size) < 1 << 48 > alloc * size >> 14 else 1, live)
         for size, alloc, live in rows
     ]
     profile = heap(
