@@ -16,7 +16,7 @@ TYPE_BYTES = 48
 _TYPE = struct.Struct("<QQIBBBBQQii")
 _KIND_MASK = 31
 _UNCOMMON, _EXTRA_STAR, _NAMED = 1, 2, 4
-_ALIGNMENTS = (1, 2, 4, 8)
+_ALIGNMENTS = frozenset((1, 2, 4, 8))
 _WORD = 8
 
 _TAGGED, _WITH_PATH, _EMBEDDED = 2, 4, 8
@@ -54,6 +54,7 @@ class Kind(IntEnum):
     UNSAFE_POINTER = 26
 
 
+_KINDS = {kind.value: kind for kind in Kind}
 _SIZES = {
     **dict.fromkeys((Kind.BOOL, Kind.INT8, Kind.UINT8), 1),
     **dict.fromkeys((Kind.INT16, Kind.UINT16), 2),
@@ -132,12 +133,10 @@ def read_descriptor(image: Image, md: Moduledata, address: int) -> Descriptor | 
     size, ptr_bytes, hash_, flags, align, field_align, kind, _, _, name_at, pointer = image.unpack(
         _TYPE, address
     )
-    if not Kind.BOOL <= kind & _KIND_MASK <= Kind.UNSAFE_POINTER:
+    known = _KINDS.get(kind & _KIND_MASK)
+    if known is None or size != _SIZES.get(known, size) or size % (align or 1):
         return None
-    if ptr_bytes > size or ptr_bytes % _WORD or align not in _ALIGNMENTS:
-        return None
-    known = Kind(kind & _KIND_MASK)
-    if field_align not in _ALIGNMENTS or size % align or size != _SIZES.get(known, size):
+    if ptr_bytes > size or ptr_bytes % _WORD or not {align, field_align} <= _ALIGNMENTS:
         return None
     name = _type_name(image, md, name_at, star=bool(flags & _EXTRA_STAR))
     if not name or (not flags & _NAMED and not name.startswith(_PREFIXES.get(known, ""))):

@@ -133,7 +133,7 @@ class Image:
         ]
 
     def offset(self, address: int, size: int = 1) -> int:
-        """Return the file offset of the bytes at `address`; raise FormatError if not in the file."""
+        """Return the file offset of the bytes at `address`.  Raises FormatError without any."""
         index = bisect.bisect_right(self._starts, address) - 1
         if index >= 0 and size >= 0:
             segment = self.segments[index]

@@ -109,7 +109,7 @@ class Moduledata:
     """The fields memsnap uses; addresses are those of link time.
 
     `since` is the first Go release with this layout, as (1, 26).  Type descriptors lie in
-    `types:etypes`, and since Go 1.27 all of them in `types:etypedesc`.
+    `types:etypes`, among other data.
     """
 
     address: int
@@ -124,7 +124,6 @@ class Moduledata:
     etext: int
     types: int
     etypes: int
-    etypedesc: int
     rodata: int
     gofunc: int
     text_sections: tuple[TextSection, ...]
@@ -181,14 +180,12 @@ def parse_moduledata(image: Image, address: int, header: PcHeader) -> Moduledata
     if address % _WORD or not image.holds(address, _WORDS * _WORD):
         return None
     words = [image.u64(address + index * _WORD) for index in range(_WORDS)]
-    if words[0] != header.address or words[1] != header.names:
-        return None
-    if words[16] != header.table or words[17] != header.functions + 1:
+    tables = (words[0], words[1], words[16], words[17])
+    if tables != (header.address, header.names, header.table, header.functions + 1):
         return None
     if not all(_is_slice(image, words, at, size) for at, size in _SLICES):
         return None
-    text, etext = words[22], words[23]
-    if not 0 < text < etext or not image.holds(text):
+    if not 0 < words[22] < words[23] or not image.holds(words[22]):  # text, etext
         return None
     for layout in LAYOUTS:
         if layout.magic == header.magic and _fits(image, words, layout):
@@ -205,19 +202,18 @@ def _is_slice(image: Image, words: list[int], at: int, element_bytes: int) -> bo
 def _fits(image: Image, words: list[int], layout: Layout) -> bool:
     """Whether the words that moved between releases make sense in this layout."""
     types, etypes = words[layout.types], words[layout.etypes]
-    if not 0 < types <= etypes or not image.holds(types, etypes - types):
-        return False
-    if layout.typedesclen and words[layout.typedesclen] > etypes - types:
-        return False
-    if not image.holds(words[layout.rodata]) or not image.holds(words[layout.gofunc]):
-        return False
-    if layout.epclntab and words[layout.epclntab] <= words[16]:
-        return False
-    if not _is_slice(image, words, layout.textsectmap, _TEXT_SECTION.size):
-        return False
-    if not 0 < words[layout.textsectmap + 1] <= _MAX_TEXT_SECTIONS:
-        return False
-    return layout.typelinks is None or _is_slice(image, words, layout.typelinks, 4)
+    sections, section_count = layout.textsectmap, words[layout.textsectmap + 1]
+    return (
+        0 < types <= etypes
+        and image.holds(types, etypes - types)
+        and (layout.typedesclen is None or words[layout.typedesclen] <= etypes - types)
+        and image.holds(words[layout.rodata])
+        and image.holds(words[layout.gofunc])
+        and (layout.epclntab is None or words[layout.epclntab] > words[16])
+        and 0 < section_count <= _MAX_TEXT_SECTIONS
+        and _is_slice(image, words, sections, _TEXT_SECTION.size)
+        and (layout.typelinks is None or _is_slice(image, words, layout.typelinks, 4))
+    )
 
 
 def _moduledata(
@@ -239,7 +235,6 @@ def _moduledata(
         etext=words[23],
         types=types,
         etypes=etypes,
-        etypedesc=types + words[layout.typedesclen] if layout.typedesclen else etypes,
         rodata=words[layout.rodata],
         gofunc=words[layout.gofunc],
         text_sections=_text_sections(image, *words[layout.textsectmap :][:2]),

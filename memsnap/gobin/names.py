@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _RECEIVE, _SEND = 1, 2
+_SHAPES = "go.shape"
 
 _EMPTY_INTERFACE = re.compile(r"(?<![\w.])interface \{\}")
 _BYTES = re.compile(r"\[\]uint8(?!\w)")
@@ -33,12 +34,13 @@ class Method(NamedTuple):
 def qualified(short: str, package_path: str) -> str:
     """Return the full name of a defined type: `net/http.Request` for `http.Request`.
 
-    Type arguments have import paths already and stay as they are.
+    Type arguments have import paths already and stay as they are, as do the compiler's own
+    `go.shape` types.  A package's name has no dots, unlike its path.
     """
-    if not package_path:
+    package, dot, name = short.partition(".")
+    if not package_path or not dot or package_path == _SHAPES or "[" in package:
         return short
-    base, bracket, arguments = short.partition("[")
-    return f"{package_path}.{base.rpartition('.')[2]}{bracket}{arguments}"
+    return f"{package_path}.{name}"
 
 
 def channel(element: str, direction: int) -> str:

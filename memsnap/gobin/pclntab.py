@@ -37,6 +37,9 @@ _BEFORE_WRAPPER = "runtime.systemstack_switch"
 
 _MAX_INLINE_DEPTH = 256
 _MAX_STEPS = 1 << 20
+_MAX_DECODED_STEPS = 1 << 18  # some 20 MB
+_STEPS_OF_AN_ENTRY = 8  # what the columns take beside their rows
+_USUAL_TABLE_BYTES = 1 << 12
 _MAX_CACHED = 1 << 16
 _MAX_NAME_BYTES = 1 << 16
 
@@ -107,6 +110,8 @@ class Pclntab:
         self._entries = image.keep(rows[::2])
         self._records = image.keep(rows[1::2])
         self._pc_tables = image.view(*moduledata.pc_tables)
+        self._decoded: dict[tuple[int, int], _PcTable] = {}
+        self._decoded_steps = 0
         self._funcs: dict[int, Func] = {}
         self._names: dict[int, str] = {}
 
@@ -186,7 +191,7 @@ class Pclntab:
             return []
         calls: list[InlinedCall] = []
         while func.entry <= pc < func.end and len(calls) < _MAX_INLINE_DEPTH:
-            index = self._value(indices, func.entry, pc)
+            index = self._value(indices, func, pc)
             if index < 0:
                 return calls
             calls.append(self._inlined_call(tree, index, func.entry))
@@ -237,7 +242,8 @@ class Pclntab:
     def _end(self, index: int) -> int:
         """Return where the next function begins, or this one's text section ends."""
         start, end = self._entries[index], self._entries[index + 1]
-        for section in self._md.text_sections:
+        sections = self._md.text_sections
+        for section in sections if len(sections) > 1 else ():
             if section.start <= start < section.end:
                 return section.address + min(end, section.end) - section.start
         return self._md.text_address(end)
@@ -270,8 +276,8 @@ class Pclntab:
 
     def _position(self, func: Func, pc: int) -> tuple[str, int]:
         """Return file and line of an instruction (runtime/symtab.go, funcline1)."""
-        file = self._value(func.pc_file, func.entry, pc)
-        line = self._value(func.pc_line, func.entry, pc)
+        file = self._value(func.pc_file, func, pc)
+        line = self._value(func.pc_line, func, pc)
         if file < 0 or line < 0:
             return "?", 0
         units, count = self._md.compile_units
@@ -306,25 +312,31 @@ class Pclntab:
         func_id, name, parent, start_line = row
         return InlinedCall(self._name(name), func_id, start_line, entry + parent)
 
-    def _value(self, table: int, start: int, pc: int) -> int:
-        """Return what a pc-value table says of `pc`; -1 for nothing (runtime/symtab.go, step)."""
-        data, quantum = self._pc_tables, self._quantum
-        if not 0 < table < len(data):
+    def _value(self, table: int, func: Func, pc: int) -> int:
+        """Return what a pc-value table says of `pc`; -1 for nothing."""
+        if not 0 < table < len(self._pc_tables):
             return -1
-        at, value, end = table, -1, start
+        known = self._decoded.get((table, func.entry))
+        if known is None:
+            known = self._decode(table, func)
+            if self._decoded_steps > _MAX_DECODED_STEPS:
+                self._decoded.clear()
+                self._decoded_steps = 0
+            self._decoded[table, func.entry] = known
+            self._decoded_steps += len(known.ends) + _STEPS_OF_AN_ENTRY
+        index = bisect.bisect_right(known.ends, pc)
+        return known.values[index] if index < len(known.ends) else -1
+
+    def _decode(self, table: int, func: Func) -> "_PcTable":
+        """Return a pc-value table as columns (runtime/symtab.go, step)."""
+        start = bytes(self._pc_tables[table : table + _USUAL_TABLE_BYTES])
         try:
-            for _ in range(_MAX_STEPS):
-                delta, at = _varint(data, at)
-                if not delta and at > table + 1:
-                    return -1
-                value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-                delta, at = _varint(data, at)
-                end += delta * quantum
-                if pc < end:
-                    return value
-        except IndexError:  # it runs out of the tables
-            return -1
-        return -1
+            return _decode(start, 0, func, self._quantum)
+        except IndexError:  # a longer one
+            try:
+                return _decode(self._pc_tables, table, func, self._quantum)
+            except IndexError as error:
+                raise self._damaged(f"the line table of {func.name}") from error
 
     def _damaged(self, what: str) -> FormatError:
         return FormatError(
@@ -333,13 +345,42 @@ class Pclntab:
         )
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return the unsigned number at `at`, of at most 5 bytes, and where it ends."""
-    byte = data[at]
-    at += 1
-    if byte < 0x80:
-        return byte, at
-    value, shift = byte & 0x7F, 7
+class _PcTable(NamedTuple):
+    """The value of row `i` holds up to, and not at, the address `ends[i]`."""
+
+    ends: list[int]
+    values: list[int]
+
+
+def _decode(data: bytes | memoryview, at: int, func: Func, quantum: int) -> _PcTable:
+    """Decode rows up to the end of the function; raise IndexError at the end of `data`.
+
+    A row is the change of the value, zigzag, and that of the address in quanta.
+    """
+    ends: list[int] = []
+    values: list[int] = []
+    value, pc, limit = -1, func.entry, func.end
+    while pc < limit and len(ends) < _MAX_STEPS:
+        delta = data[at]
+        at += 1
+        if delta >= 0x80:
+            delta, at = _long_varint(data, at, delta)
+        if not delta and ends:
+            break
+        value += ~(delta >> 1) if delta & 1 else delta >> 1
+        delta = data[at]
+        at += 1
+        if delta >= 0x80:
+            delta, at = _long_varint(data, at, delta)
+        pc += delta * quantum
+        ends.append(pc)
+        values.append(value)
+    return _PcTable(ends, values)
+
+
+def _long_varint(data: bytes | memoryview, at: int, first: int) -> tuple[int, int]:
+    """Return an unsigned number of at most 5 bytes, the first of which is known, and its end."""
+    value, shift = first & 0x7F, 7
     while shift < 35:
         byte = data[at]
         at += 1

@@ -5,7 +5,7 @@ so that a type costs no more than what is looked at.  `descriptors` and `parts` 
 `names` spells, `layout` lays out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from memsnap.gobin import names
@@ -280,44 +280,16 @@ class Types:
 
     def _composed(self, type_: GoType, depth: int) -> str:
         """Return an unnamed type's spelling from the full names of its parts; "" if it fails."""
-        kind = type_.kind
-        refer = self._references(type_)
-        if not depth or refer is None:
+        references = self._references(type_)
+        if not depth or references is None:
             return ""
         parts, length = [], 0
-        for reference in refer:
+        for reference in references:
             parts.append(self._full_name(reference, depth - 1))
             length += len(parts[-1])
             if length > _MAX_NAME:
                 return ""
-        if kind is Kind.POINTER:
-            return f"*{parts[0]}"
-        if kind is Kind.SLICE:
-            return f"[]{parts[0]}"
-        if kind is Kind.ARRAY:
-            return f"[{type_.len}]{parts[0]}"
-        if kind is Kind.CHAN:
-            return names.channel(parts[0], type_.chan_dir)
-        if kind is Kind.MAP:
-            return f"map[{parts[0]}]{parts[1]}"
-        if kind is Kind.FUNC:
-            takes = len(type_.parameters)
-            return names.function(parts[:takes], parts[takes:], variadic=type_.variadic)
-        if kind is Kind.INTERFACE:
-            return names.interface(
-                [
-                    names.Method(m.qualified_name, part)
-                    for m, part in zip(type_.interface_methods, parts, strict=True)
-                ]
-            )
-        if kind is Kind.STRUCT and type_.name.startswith("struct {"):
-            return names.struct(
-                [
-                    names.Member(f.name, part, f.tag, f.embedded)
-                    for f, part in zip(type_.fields, parts, strict=True)
-                ]
-            )
-        return ""
+        return _SPELL[type_.kind](type_, parts) if type_.kind in _SPELL else ""
 
     def _references(self, type_: GoType) -> list[GoType] | None:
         """Return the types that a type's spelling consists of; None if one is missing."""
@@ -351,3 +323,32 @@ def _fit(fields: tuple[Field, ...], size: int) -> bool:
             return False
         end = member.offset + member.type.size
     return end <= size
+
+
+def _function(type_: GoType, parts: list[str]) -> str:
+    takes = len(type_.parameters)
+    return names.function(parts[:takes], parts[takes:], variadic=type_.variadic)
+
+
+def _interface(type_: GoType, parts: list[str]) -> str:
+    methods = zip(type_.interface_methods, parts, strict=True)
+    return names.interface([names.Method(m.qualified_name, part) for m, part in methods])
+
+
+def _struct(type_: GoType, parts: list[str]) -> str:
+    if not type_.name.startswith("struct {"):  # map.group[...], map.bucket[...]: the linker's own
+        return ""
+    fields = zip(type_.fields, parts, strict=True)
+    return names.struct([names.Member(f.name, part, f.tag, f.embedded) for f, part in fields])
+
+
+_SPELL: dict[Kind, Callable[[GoType, list[str]], str]] = {
+    Kind.POINTER: lambda _, parts: f"*{parts[0]}",
+    Kind.SLICE: lambda _, parts: f"[]{parts[0]}",
+    Kind.ARRAY: lambda type_, parts: f"[{type_.len}]{parts[0]}",
+    Kind.CHAN: lambda type_, parts: names.channel(parts[0], type_.chan_dir),
+    Kind.MAP: lambda _, parts: f"map[{parts[0]}]{parts[1]}",
+    Kind.FUNC: _function,
+    Kind.INTERFACE: _interface,
+    Kind.STRUCT: _struct,
+}
