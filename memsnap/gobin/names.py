@@ -34,9 +34,11 @@ class Method(NamedTuple):
 def qualified(short: str, package_path: str) -> str:
     """Return the full name of a defined type: `net/http.Request` for `http.Request`.
 
-    Type arguments have import paths already and stay as they are, as do the compiler's own
-    `go.shape` types.  A package's name has no dots, unlike its path.
+    Type arguments have import paths already, with `%2e` for dots in the last element, as in the
+    linker's names; the compiler's own `go.shape` types stay as they are.  A package's name has
+    no dots, unlike its path.
     """
+    short = short.replace("%2e", ".") if "[" in short else short
     package, dot, name = short.partition(".")
     if not package_path or not dot or package_path == _SHAPES or "[" in package:
         return short

@@ -101,7 +101,7 @@ class TypeParts:
 
     def pkg_path(self, type_: Descriptor) -> str:
         """Return the import path of the package that defines the type; empty if none does."""
-        if not type_.has_uncommon:
+        if not type_.named or not type_.has_uncommon:
             return ""
         at = type_.address + self._head_bytes(type_)
         if not self._image.holds(at, _UNCOMMON.size):
