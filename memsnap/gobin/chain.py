@@ -12,6 +12,9 @@ from memsnap.gobin.flow import Flow
 from memsnap.gobin.program import Program
 from memsnap.gobin.slicing import UNKNOWN, Slicer, Source, Value, shifted
 
+# Functions that return a reflect.Type (its data word is the descriptor, its first word is not a
+# type's) or a descriptor, for the type word that they get first.
+_TYPE_OF = ("reflect.TypeOf", "reflect.toType", "reflect.toRType", "internal/abi.TypeOf")
 _MAX_NESTING = 40
 _MAX_WRAPPERS = 3
 _MAX_VALUES = 12
@@ -138,10 +141,24 @@ class Chain:
         if source is Source.LOADED and isinstance(value.a, Value):
             bases = self.resolve(value.a, level, nesting + 1)
             return self._union(self._load(base, value.b, level, nesting) for base in bases)
+        if source is Source.RESULT:
+            return self._result(value, level, nesting)
         if source is Source.OFFSET and isinstance(value.a, Value):
             bases = self.resolve(value.a, level, nesting + 1)
             return frozenset(Bound(shifted(base.value, value.b), base.level) for base in bases)
         return frozenset((Bound(value, level),))
+
+    def _result(self, value: Value, level: int, nesting: int) -> _Bounds:
+        """Return what a call returned: for `reflect.TypeOf`, its argument's type word."""
+        frame = self.frame(level)
+        if frame is None or not isinstance(value.a, int):
+            return _NOT_KNOWN
+        callee = self._program.callee(frame.flow.instructions[value.a])
+        if callee not in _TYPE_OF or value.b not in self._program.machine.arguments[:2]:
+            return frozenset((Bound(value, level),))
+        register = self._program.machine.arguments[0]
+        values = self._slicer(frame.flow).register(value.a, register)
+        return self.resolve_all(values, level, nesting + 1)
 
     @staticmethod
     def _union(parts: "object") -> _Bounds:

@@ -113,6 +113,11 @@ _PREFIXES = {
     "mallocgcTiny": _MALLOC,
     "mallocgcLarge": _MALLOC,
 }
+# Since Go 1.24 the compiler or the linker may leave only these of a map's making.
+_MAPS_PACKAGE = {
+    "internal/runtime/maps.NewMap": _MAP,
+    "internal/runtime/maps.NewEmptyMap": _RULES["makemap_small"],
+}
 # Functions outside the runtime package whose name says what they allocate without a type.
 FIXED_LEAVES = {
     "internal/bytealg.MakeNoZero": _BYTES,
@@ -129,7 +134,7 @@ def rule_of(name: str, *, minor: int = 99) -> Rule | None:
     """
     package, _, function = name.rpartition(".")
     if package != "runtime":
-        return None
+        return _MAPS_PACKAGE.get(name)
     rule = _RULES.get(function)
     if rule is None:
         for prefix, candidate in _PREFIXES.items():

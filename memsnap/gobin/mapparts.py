@@ -44,6 +44,8 @@ def _candidates(
         found += [
             ("buckets", fits_many(block, group, pointers=pointers)),
             ("extra", block in _EXTRA_BYTES),
+            # Pointer-free buckets are kept alive by a slice of pointers (`hmap.extra.overflow`).
+            ("overflow", not pointers and fits_many(block, 8, pointers=True)),
         ]
     for name, member, indirect in (
         ("key", map_type.key, parts.indirect_key),

@@ -30,6 +30,7 @@ class Program:
         self._flows: dict[int, Flow | None] = {}
         self._slicers: dict[int, Slicer] = {}
         self._effects: dict[int, CallEffect] = {}
+        self.instances: dict[str, list[GoType]] = {}  # by the name before the bracket
         self._kept = 0
 
     @cached_property

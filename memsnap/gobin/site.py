@@ -36,7 +36,8 @@ class Site:
     `type_name` is as Go prints it with package names, `full_name` with import paths; both are
     empty where nothing is known.  `part` names a piece of a map ("header", "groups", ...).
     `candidates` are short names.  `type_address` is the descriptor of the object, element, map
-    or channel type, 0 if there is none.
+    or channel type, 0 if there is none.  `via` is the library call behind reflection with the
+    types that it was given: "json.Unmarshal(*main.Document)".
     """
 
     kind: AllocKind
@@ -46,6 +47,7 @@ class Site:
     part: str = ""
     candidates: tuple[str, ...] = ()
     type_address: int = 0
+    via: str = ""
 
 
 def unknown(kind: AllocKind = AllocKind.UNKNOWN) -> Site:

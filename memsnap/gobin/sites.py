@@ -7,11 +7,13 @@ Every answer carries how it was found; nothing is guessed silently.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from memsnap.gobin.answers import (
     container_site,
     elements_site,
+    is_shape,
     object_site,
     one_of,
     pointer_free,
@@ -22,8 +24,11 @@ from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.executable import Executable
 from memsnap.gobin.forward import box_types, closure_of, small_map_type
 from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule
+from memsnap.gobin.mapparts import HEADER_BYTES
 from memsnap.gobin.program import Program
+from memsnap.gobin.reflection import inferred, modelled
 from memsnap.gobin.search import hidden_calls
+from memsnap.gobin.shapes import instances_like
 from memsnap.gobin.site import Certainty, Site, fixed, unknown
 from memsnap.gobin.slicing import Source
 from memsnap.gobin.types import GoType
@@ -115,19 +120,28 @@ class _Question:
         return max(self.chain.used, self._inner_used, 1)
 
     def answer(self) -> Site:
-        call = self._program.call_before(self._stack[0] + 1)
         leaf = self._program.pclntab.function_at(self._stack[0])
         name = leaf.name if leaf else ""
         if name in FIXED_LEAVES:
             rule = FIXED_LEAVES[name]
             return fixed(rule.kind, rule.fixed)
-        if call is None:
-            return self._hidden()
-        callee = self._program.callee(call)
+        site = self._by_call(name)
+        if site.type_name or not name.startswith("reflect."):
+            return site
+        return (
+            modelled(self._program, self.chain, self._block)
+            or inferred(self._program, self.chain, name, self._block)
+            or site
+        )
+
+    def _by_call(self, leaf: str) -> Site:
+        """Answer by the call at the leaf."""
+        call = self._program.call_before(self._stack[0] + 1)
+        callee = self._program.callee(call) if call else ""
         rule = self._program.rule(callee)
-        if rule is None:
+        if call is None or rule is None:
             return self._hidden()
-        return self._by_rule(rule, call, callee, name)
+        return self._by_rule(rule, call, callee, leaf)
 
     def _by_rule(self, rule: Rule, call: Instruction, callee: str, leaf: str) -> Site:
         if rule.means is Means.FIXED:
@@ -149,9 +163,16 @@ class _Question:
     def _answer(self, kind: AllocKind, typed: Typed, build: Callable[..., Site]) -> Site:
         if not typed.types:
             return unknown(kind)
+        if len(typed.types) == 1 and is_shape(typed.types[0].name):
+            typed = self._behind(typed)
         if len(typed.types) > 1:
             return one_of(kind, typed.types, self._block, build)
         return build(kind, typed.types[0], typed.certainty, self._block)
+
+    def _behind(self, typed: Typed) -> Typed:
+        """Return what a shape may stand for here, or the shape itself."""
+        found = instances_like(self._program, self.chain, typed.types[0])
+        return Typed(found, nil=typed.nil, certainty=Certainty.INFERRED) if found else typed
 
     def _object(self, kind: AllocKind, typed: Typed) -> Site:
         site = self._answer(kind, typed, object_site)
@@ -189,6 +210,8 @@ class _Question:
 
     def _small_map(self) -> Site:
         type_ = small_map_type(self._program, self.chain)
+        if type_ is None and self._block not in (0, HEADER_BYTES):
+            return unknown(AllocKind.RUNTIME)
         if type_ is None:
             return Site(
                 kind=AllocKind.MAP, certainty=Certainty.SHAPE, part="header",
@@ -199,33 +222,27 @@ class _Question:
     def _hidden(self) -> Site:
         """Answer where the call at the leaf is not an allocation function's.
 
-        Up to Go 1.25 the runtime may drop the frame that calls `mallocgc`; and the leaf of an
-        inlined helper is no call at all.  The allocation calls below it are searched, and
-        accepted if they agree for this block size.
+        Up to Go 1.25 the runtime may drop the frame that calls `mallocgc`; the leaf of an inlined
+        helper is no call at all; and functions of the runtime allocate for themselves.  The
+        allocation calls below are searched, and accepted if they agree for this block size.
         """
         found: dict[str, Site] = {}
-        for address in hidden_calls(self._program, self._stack[0]):
-            question = _Question(self._program, (address, *self._stack), self._block)
+        paths = list(hidden_calls(self._program, self._stack[0]))
+        for path in paths:
+            question = _Question(self._program, (*path, *self._stack[1:]), self._block)
             inner = question.answer()
-            self._inner_used = max(self._inner_used, question.used - 1)
+            self._inner_used = max(self._inner_used, question.used + 1 - len(path))
             if inner.certainty is Certainty.UNKNOWN:
                 if inner.kind is AllocKind.RUNTIME:
                     continue
                 return unknown()
             found[inner.full_name] = inner
-        if len(found) != 1:
+        if len(found) != 1 or not self._block:
             return unknown()
         site = next(iter(found.values()))
-        certainty = Certainty.INFERRED if site.certainty.trustworthy else site.certainty
-        return Site(
-            kind=site.kind,
-            certainty=certainty,
-            type_name=site.type_name,
-            full_name=site.full_name,
-            part=site.part,
-            candidates=site.candidates,
-            type_address=site.type_address,
-        )
+        if site.certainty.trustworthy and len(paths) > 1:
+            return replace(site, certainty=Certainty.INFERRED)
+        return site
 
     def _type_argument(self, call: Instruction, register: int) -> Typed:
         """Return the types that a register may hold at the call, with how that was found."""
