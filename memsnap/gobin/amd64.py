@@ -7,6 +7,7 @@ what it may write.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from memsnap.gobin.amd64_effects import (
     AX,
@@ -126,6 +127,7 @@ def _modrm(code: bytes, at: int, rex: int, raw: Raw) -> int:
     mod, low = byte >> 6, byte & 7
     raw.reg = (byte >> 3 & 7) | (rex & 4) << 1
     at += 1
+    raw.shape_end = at
     if mod == 3:
         raw.rm = low | (rex & 1) << 3
         return at
@@ -140,14 +142,12 @@ def _modrm(code: bytes, at: int, rex: int, raw: Raw) -> int:
         if (sib >> 3 & 7) != 4 or rex & 2:
             raw.base = ANY_BASE
     elif low == 5 and mod == 0:
-        raw.base, raw.mandatory, wide_displacement = NO_BASE, raw.mandatory | 16, True
-    if wide_displacement:
-        raw.disp = int.from_bytes(code[at : at + 4], "little", signed=True)
-        return at + 4
-    if mod == 1:
-        raw.disp = code[at] - (code[at] << 1 & 256)
-        return at + 1
-    return at
+        raw.base, raw.is_relative, wide_displacement = NO_BASE, True, True
+    raw.shape_end = at
+    size = 4 if wide_displacement else 1 if mod == 1 else 0
+    raw.disp = int.from_bytes(code[at : at + size], "little", signed=True)
+    raw.disp_at = (at, at + size)
+    return at + size
 
 
 def _immediate(code: bytes, at: int, shape: int, raw: Raw) -> int:
@@ -163,6 +163,7 @@ def _immediate(code: bytes, at: int, shape: int, raw: Raw) -> int:
     elif shape & _IMMV:
         size = 8 if raw.wide else 2 if small else 4
         raw.imm = int.from_bytes(code[at : at + size], "little")
+        raw.imm_at = (at, at + size)
         return at + size
     elif shape & _GROUP3:
         size = 0 if raw.reg & 6 else 1 if raw.opcode == 0xF6 else 2 if small else 4
@@ -173,6 +174,7 @@ def _immediate(code: bytes, at: int, shape: int, raw: Raw) -> int:
     elif shape & _ENTER:
         size = 3
     raw.imm = int.from_bytes(code[at : at + size], "little", signed=True)
+    raw.imm_at = (at, at + size)
     return at + size
 
 
@@ -244,48 +246,123 @@ def _decode_one(code: bytes, at: int, address: int) -> tuple[Raw, Effect, int]:
         at, shape, table = _opcode_shape(code, at, raw)
     if shape == _BAD:
         raise UnknownCodeError
+    raw.shape_end = at
     if shape & _MODRM:
         at = _modrm(code, at, rex, raw)
     else:
         raw.rm = raw.reg = (raw.opcode & 7) | (rex & 1) << 3
     at = _immediate(code, at, shape, raw)
     raw.end = address + at
-    if raw.base == NO_BASE and raw.mandatory & 16:
+    if raw.is_relative:
         raw.disp += raw.end
     if segment:
         raw.base = ANY_BASE
     return raw, effect_of(raw, table), at
 
 
+class _Template(NamedTuple):
+    """An instruction as far as its first bytes tell: all but a number at [start, end).
+
+    The number is added to `value`, and the end of the instruction too if `is_relative`.
+    """
+
+    length: int
+    op: Op
+    dst: int
+    src: int
+    value: int
+    start: int = 0
+    end: int = 0
+    is_relative: bool = False
+
+
+_MAX_TEMPLATES = 1 << 16
+# By the first byte, the first three and the first four, whichever is enough.
+_BY_ONE: list[_Template | None] = [None] * 256
+_BY_THREE: dict[bytes, _Template] = {}
+_BY_FOUR: dict[bytes, _Template] = {}
+_PUSH_POP = range(0x50, 0x60)
+_WITHOUT_VALUE = frozenset((Op.NOP, Op.CLOBBER, Op.MOVE, Op.CHOICE, Op.RETURN, Op.TRAP))
+_OF_MEMORY = frozenset((Op.LOAD, Op.STORE, Op.STORE_ANY, Op.LEA, Op.CONST))
+_RELATIVE = frozenset((Op.JUMP, Op.BRANCH, Op.CALL))
+
+
 def decode(code: bytes, address: int) -> list[Instruction] | None:
     """Return the effects of the code at `address`, or None if an opcode is unknown.
 
-    Bytes of padding after the last instruction may make a truncated one: it is left out.
+    What the first bytes of an instruction mean is remembered: code repeats itself.
     """
     found: list[Instruction] = []
+    append, read = found.append, int.from_bytes
+    by_one, by_three, by_four = _BY_ONE, _BY_THREE.get, _BY_FOUR.get
     at, size = 0, len(code)
     try:
         while at < size:
-            raw, effect, after = _decode_one(code, at, address)
-            if after > size:
-                return None
-            pc, end = address + at, address + after
-            opcode = raw.opcode
-            if effect[0] is Op.LEA and effect[1] == SP and opcode in _PUSH_POP:
-                if opcode >= 0x58:
-                    found.append(Instruction(pc, end, Op.CLOBBER, 1 << raw.rm))
-                found.append(Instruction(pc, end, *effect))
-                if opcode < 0x58:
-                    found.append(Instruction(pc, end, Op.STORE, SP, raw.rm, 0))
+            template = (
+                by_one[code[at]] or by_three(code[at : at + 3]) or by_four(code[at : at + 4])
+            )
+            if template is None:
+                after = _decode_new(code, at, address, found)
             else:
-                found.append(Instruction(pc, end, *effect))
+                length, op, dst, src, value, start, end, is_relative = template
+                after = at + length
+                if end:
+                    value += read(code[at + start : at + end], "little", signed=True)
+                    if is_relative:
+                        value += address + after
+                append(Instruction(address + at, address + after, op, dst, src, value))
             at = after
     except (IndexError, UnknownCodeError):
         return None
-    return found
+    return found if at == size else None
 
 
-_PUSH_POP = range(0x50, 0x60)
+def _decode_new(code: bytes, at: int, address: int, found: list[Instruction]) -> int:
+    """Decode the instruction at `at` into `found`, remember it, and return its end."""
+    raw, effect, after = _decode_one(code, at, address)
+    pc, end = address + at, address + after
+    opcode = raw.opcode
+    if effect[0] is Op.LEA and effect[1] == SP and opcode in _PUSH_POP:
+        if opcode >= 0x58:
+            found.append(Instruction(pc, end, Op.CLOBBER, 1 << raw.rm))
+        found.append(Instruction(pc, end, *effect))
+        if opcode < 0x58:
+            found.append(Instruction(pc, end, Op.STORE, SP, raw.rm, 0))
+        return after
+    found.append(Instruction(pc, end, *effect))
+    template = _template(raw, effect, at, after)
+    if template is not None and after <= len(code):
+        _remember(template, code[at : at + 4], raw.shape_end - at)
+    return after
+
+
+def _remember(template: _Template, start: bytes, shape_bytes: int) -> None:
+    """Keep a template by as few bytes as determine it: its shape, and all if it has no number."""
+    needed = shape_bytes
+    if not template.end and template.op not in _WITHOUT_VALUE:
+        needed = max(needed, template.length)
+    if needed == 1:
+        _BY_ONE[start[0]] = template
+    elif needed <= 3 and len(_BY_THREE) < _MAX_TEMPLATES:
+        _BY_THREE[start[:3]] = template
+    elif needed == 4 and len(_BY_FOUR) < _MAX_TEMPLATES:
+        _BY_FOUR[start] = template
+
+
+def _template(raw: Raw, effect: Effect, at: int, after: int) -> _Template | None:
+    """Return what the first bytes tell of an instruction, None if that is not enough."""
+    op, dst, src, value = effect
+    length = after - at
+    if op in _RELATIVE:
+        return _Template(length, op, dst, src, 0, raw.imm_at[0] - at, raw.imm_at[1] - at, True)  # noqa: FBT003
+    if op in _WITHOUT_VALUE or (length <= 4 and not raw.is_relative):
+        return _Template(length, op, dst, src, value)
+    if op in _OF_MEMORY and raw.rm < 0 and raw.imm_at[0] == raw.imm_at[1]:
+        start, end = raw.disp_at
+        if start == end:
+            return _Template(length, op, dst, src, value)
+        return _Template(length, op, dst, src, 0, start - at, end - at, raw.is_relative)
+    return None
 
 
 def call_before(code: bytes, address: int) -> Instruction | None:

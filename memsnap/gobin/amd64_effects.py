@@ -20,15 +20,23 @@ class UnknownCodeError(Exception):
 
 
 class Raw:
-    """The fields of one instruction; `rm` is -1 where the operand is memory [base + disp]."""
+    """The fields of one instruction; `rm` is -1 where the operand is memory [base + disp].
 
-    __slots__ = ("base", "disp", "end", "imm", "mandatory", "opcode", "reg", "rm", "vvvv", "wide")
+    `disp_at` and `imm_at` are the places of displacement and immediate, as (start, end) offsets.
+    """
+
+    __slots__ = (
+        "base", "disp", "disp_at", "end", "imm", "imm_at", "is_relative", "mandatory", "opcode",
+        "reg", "rm", "shape_end", "vvvv", "wide",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.opcode = self.reg = self.imm = self.disp = self.end = self.mandatory = 0
+        self.shape_end = 0  # offset behind the opcode, ModRM and SIB
         self.rm = self.vvvv = -1
         self.base = ANY_BASE
-        self.wide = False
+        self.wide = self.is_relative = False
+        self.disp_at = self.imm_at = (0, 0)
 
 
 # The registers that two-byte opcodes write: "r" the reg field, "m" the r/m field, "b" both.

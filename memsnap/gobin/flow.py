@@ -169,33 +169,39 @@ def _depths(
     """
     depths: list[int | None] = []
     arriving: dict[int, int | None] = {0: 0}
-    body = depth = copied = None
-    copy = NO_BASE
+    copies: dict[int, int] = {}  # registers that hold an address in the frame, by depth
+    body: int | None = None
+    depth: int | None = None
     for index, step in enumerate(steps):
+        op = step.op
         if not falls[index]:
             depth = arriving.get(index, body)
         elif depth is None:
             depth = arriving.get(index)
         depths.append(depth)
-        if step.op is Op.JUMP or step.op is Op.BRANCH:
+        if op is Op.BRANCH or op is Op.JUMP:
             arriving.setdefault(index_of.get(step.value, -1), depth)
-        elif step.op is Op.LEA and step.src == stack and step.dst != stack and depth is not None:
-            copy, copied = step.dst, depth + step.value
-        elif (after := _moved(step, stack, depth)) != depth:
-            depth = after
-            if step.op is Op.MOVE and step.src == copy:
-                depth = copied
+        elif op in _MAY_MOVE and (step.dst == stack or step.src == stack or op is Op.CLOBBER):
+            if op is Op.LEA and step.src == stack and step.dst != stack and depth is not None:
+                copies[step.dst] = depth + step.value
+                continue
+            depth = _moved(step, stack, depth, copies)
             if depth is not None and (body is None or depth < body):
                 body = depth
     return depths
 
 
-def _moved(step: Instruction, stack: int, depth: int | None) -> int | None:
+_MAY_MOVE = frozenset((Op.LEA, Op.MOVE, Op.CONST, Op.LOAD, Op.CHOICE, Op.CLOBBER))
+
+
+def _moved(
+    step: Instruction, stack: int, depth: int | None, copies: dict[int, int]
+) -> int | None:
     """Return the depth after an instruction that may change the stack pointer."""
-    if step.op is Op.LEA and step.dst == stack:
+    if step.op is Op.CLOBBER:
+        return None if step.dst >> stack & 1 else depth
+    if step.dst != stack:
+        return depth
+    if step.op is Op.LEA:
         return depth + step.value if step.src == stack and depth is not None else None
-    if step.op in (Op.MOVE, Op.CONST, Op.LOAD, Op.CHOICE) and step.dst == stack:
-        return None
-    if step.op is Op.CLOBBER and step.dst >> stack & 1:
-        return None
-    return depth
+    return copies.get(step.src) if step.op is Op.MOVE else None

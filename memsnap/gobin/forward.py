@@ -28,11 +28,13 @@ class Use(NamedTuple):
     """The tracked pointer at the instruction `index`.
 
     It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
+    `constants` are numbers that other registers hold on the way that was followed.
     """
 
     index: int
     register: int
     stored: bool
+    constants: dict[int, int]
 
 
 def closure_of(program: Program, chain: Chain) -> str:
@@ -138,7 +140,9 @@ def _interface_types(program: Program, chain: Chain, fits: "object") -> list[GoT
     found: dict[int, GoType] = {}
     for use in _uses(program, frame.flow, frame.index):
         for index, register in _type_words(program, frame.flow, use):
-            for address in _constants(program, chain, index, register):
+            known = use.constants.get(register) if index == use.index else None
+            addresses = _constants(program, chain, index, register) if known is None else [known]
+            for address in addresses:
                 type_ = _concrete(program, address)
                 if type_ is not None and fits(type_):  # type: ignore[operator]
                     found[type_.address] = type_
@@ -199,11 +203,12 @@ class _Path(NamedTuple):
     index: int
     registers: frozenset[int]
     slots: frozenset[int]  # depths of stack words that hold the pointer
+    constants: dict[int, int]
 
 
 def _uses(program: Program, flow: Flow, call: int) -> Iterator[Use]:
     """Yield where the result of the call at index `call` is stored, passed or returned."""
-    paths = [_Path(call + 1, frozenset((program.machine.arguments[0],)), frozenset())]
+    paths = [_Path(call + 1, frozenset((program.machine.arguments[0],)), frozenset(), {})]
     seen: set[int] = set()
     count = 0
     while paths and count < _MAX_PATHS:
@@ -215,16 +220,18 @@ def _along(
     program: Program, flow: Flow, path: _Path, paths: list[_Path], seen: set[int]
 ) -> Iterator[Use]:
     """Follow the pointer forward along one path, adding those that branch off to `paths`."""
-    index, registers, slots = path
+    index, registers, slots, constants = path
+    constants = dict(constants)
     for _ in range(_MAX_STEPS):
         if index >= len(flow.instructions) or index in seen or not (registers or slots):
             return
         seen.add(index)
         step = flow.instructions[index]
-        yield from _used(program, index, step, registers)
+        yield from _used(program, index, registers, step, constants)
+        _note_constant(flow, index, constants)
         registers, slots = _after(program, flow, index, registers, slots)
         if step.op is Op.BRANCH:
-            paths.append(_Path(flow.index_of.get(step.value, 1 << 40), registers, slots))
+            paths.append(_Path(flow.index_of.get(step.value, 1 << 40), registers, slots, dict(constants)))
         if step.op is Op.JUMP:
             index = flow.index_of.get(step.value, 1 << 40)
         elif index + 1 < len(flow.falls) and flow.falls[index + 1]:
@@ -234,14 +241,37 @@ def _along(
 
 
 def _used(
-    program: Program, index: int, step: Instruction, registers: frozenset[int]
+    program: Program,
+    index: int,
+    registers: frozenset[int],
+    step: Instruction,
+    constants: dict[int, int],
 ) -> Iterator[Use]:
     if step.op is Op.STORE and step.src in registers:
-        yield Use(index, step.src, stored=True)
+        yield Use(index, step.src, stored=True, constants=constants)
     elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
         for register in program.machine.arguments:
             if register in registers:
-                yield Use(index, register, stored=False)
+                yield Use(index, register, stored=False, constants=constants)
+
+
+def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
+    """Update the numbers that registers hold, for an instruction on the way."""
+    step = flow.instructions[index]
+    if step.op is Op.CONST:
+        constants[step.dst] = step.value
+    elif step.op is Op.CALL or step.op is Op.CALL_ANY:
+        if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
+            constants.clear()
+    elif step.op is Op.CLOBBER:
+        for register in [r for r in constants if step.dst >> r & 1]:
+            del constants[register]
+    elif step.op is Op.MOVE and step.src in constants:
+        constants[step.dst] = constants[step.src]
+    elif step.op is Op.LEA and step.src in constants:
+        constants[step.dst] = constants[step.src] + step.value
+    elif step.op in _WRITERS:
+        constants.pop(step.dst, None)
 
 
 def _after(

@@ -16,7 +16,7 @@ from memsnap.gobin.slicing import Slicer
 from memsnap.gobin.types import GoType
 
 _MACHINES = {"amd64": amd64.MACHINE, "arm64": arm64.MACHINE}
-_MAX_KEPT_INSTRUCTIONS = 1_000_000
+_MAX_KEPT_INSTRUCTIONS = 80_000  # some 12 MB
 
 
 class Program:

@@ -138,6 +138,8 @@ def _argument_types(
         if value.source is not Source.CONST or not isinstance(value.a, int):
             return []
         type_ = program.type_at(value.a)
+        if value.a == 0:
+            continue  # a nil check's other way
         if type_ is None:
             return []
         found.append(type_)

@@ -55,7 +55,11 @@ def resolve_all(
 ) -> list[Site]:
     """Return what is allocated at each (addresses, object_bytes), as `resolve` does."""
     resolver = Resolver(executable)
-    return [resolver.site(addresses, size) for addresses, size in stacks]
+    listed = [(tuple(addresses), size) for addresses, size in stacks]
+    # By address, so that a function is decoded once for all its sites.
+    order = sorted(range(len(listed)), key=lambda place: listed[place][0][:1])
+    found = {place: resolver.site(*listed[place]) for place in order}
+    return [found[place] for place in range(len(listed))]
 
 
 class Typed(NamedTuple):
