@@ -11,7 +11,7 @@ from typing import NamedTuple
 _RECEIVE, _SEND = 1, 2
 _SHAPES = "go.shape"
 
-_EMPTY_INTERFACE = re.compile(r"(?<![\w.])interface \{\}")
+_EMPTY_INTERFACE = re.compile(r"\binterface \{\}")
 _BYTES = re.compile(r"\[\]uint8(?!\w)")
 
 
