@@ -32,6 +32,7 @@ from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Machine, Op
 _MODRM = 1  # flags of an opcode's shape; the low nibble of the rest is the immediate
 _IMM8, _IMM16, _IMM32, _IMMV, _MOFFS, _ENTER, _GROUP3, _REL32 = 2, 4, 8, 16, 32, 64, 128, 512
 _BAD = 256
+_MANDATORY = {0x66: 1, 0xF3: 2, 0xF2: 4}
 _PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3))
 
 
@@ -209,7 +210,7 @@ def _vex(code: bytes, at: int, raw: Raw) -> tuple[int, int, int, int]:
     raw.opcode = code[at]
     if table == 1:
         shape = _TWO_BYTE[raw.opcode]
-        if first == 0xC5 or first == 0xC4:
+        if first != 0x62:
             shape = 0 if raw.opcode == 0x77 else _MODRM | (shape & _IMM8)
         else:
             shape = _MODRM | (shape & _IMM8)
@@ -220,22 +221,22 @@ def _vex(code: bytes, at: int, raw: Raw) -> tuple[int, int, int, int]:
     return at + 1, shape, table | 8, rex
 
 
+def _prefixes(code: bytes, at: int, raw: Raw) -> tuple[int, bool]:
+    """Skip legacy prefixes; return what follows, and whether one names a segment."""
+    is_segment = False
+    while code[at] in _PREFIXES:
+        is_segment |= code[at] in (0x64, 0x65)
+        raw.mandatory |= _MANDATORY.get(code[at], 0)
+        at += 1
+    return at, is_segment
+
+
 def _decode_one(code: bytes, at: int, address: int) -> tuple[Raw, Effect, int]:
     """Return the fields, the effect and the end of the instruction at `at`."""
     raw = Raw()
-    rex = segment = 0
+    rex = 0
+    at, is_segment = _prefixes(code, at, raw)
     byte = code[at]
-    while byte in _PREFIXES:
-        if byte in (0x64, 0x65):
-            segment = 1
-        elif byte == 0x66:
-            raw.mandatory |= 1
-        elif byte == 0xF3:
-            raw.mandatory |= 2
-        elif byte == 0xF2:
-            raw.mandatory |= 4
-        at += 1
-        byte = code[at]
     if byte in (0xC4, 0xC5, 0x62):
         at, shape, table, rex = _vex(code, at, raw)
     else:
@@ -255,7 +256,7 @@ def _decode_one(code: bytes, at: int, address: int) -> tuple[Raw, Effect, int]:
     raw.end = address + at
     if raw.is_relative:
         raw.disp += raw.end
-    if segment:
+    if is_segment:
         raw.base = ANY_BASE
     return raw, effect_of(raw, table), at
 
@@ -298,9 +299,7 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
     at, size = 0, len(code)
     try:
         while at < size:
-            template = (
-                by_one[code[at]] or by_three(code[at : at + 3]) or by_four(code[at : at + 4])
-            )
+            template = by_one[code[at]] or by_three(code[at : at + 3]) or by_four(code[at : at + 4])
             if template is None:
                 after = _decode_new(code, at, address, found)
             else:
@@ -354,7 +353,9 @@ def _template(raw: Raw, effect: Effect, at: int, after: int) -> _Template | None
     op, dst, src, value = effect
     length = after - at
     if op in _RELATIVE:
-        return _Template(length, op, dst, src, 0, raw.imm_at[0] - at, raw.imm_at[1] - at, True)  # noqa: FBT003
+        return _Template(
+            length, op, dst, src, 0, raw.imm_at[0] - at, raw.imm_at[1] - at, is_relative=True
+        )
     if op in _WITHOUT_VALUE or (length <= 4 and not raw.is_relative):
         return _Template(length, op, dst, src, value)
     if op in _OF_MEMORY and raw.rm < 0 and raw.imm_at[0] == raw.imm_at[1]:

@@ -41,18 +41,38 @@ class Raw:
 
 # The registers that two-byte opcodes write: "r" the reg field, "m" the r/m field, "b" both.
 _WRITES_REG = frozenset(
-    (0x02, 0x03, 0x2C, 0x2D, 0x50, 0xAF, 0xB6, 0xB7, 0xB8, 0xBC, 0xBD, 0xBE, 0xBF, 0xC5, 0xD7)
+    (
+        *(0x02, 0x03, 0x2C, 0x2D, 0x50, 0xAF, 0xB6, 0xB7, 0xB8, 0xBC, 0xBD, 0xBE, 0xBF, 0xC5, 0xD7),
+        *range(0x40, 0x50),
+        *range(0xC8, 0xD0),
+    )
 )
 _WRITES_RM = frozenset(
-    (0x00, 0x20, 0x21, 0xA4, 0xA5, 0xAB, 0xAC, 0xAD, 0xAE, 0xB3, 0xBA, 0xBB, 0xC7)
-    + tuple(range(0x90, 0xA0))
+    (
+        0x00,
+        0x20,
+        0x21,
+        0xA4,
+        0xA5,
+        0xAB,
+        0xAC,
+        0xAD,
+        0xAE,
+        0xB3,
+        0xBA,
+        0xBB,
+        0xC7,
+        *range(0x90, 0xA0),
+    )
 )
 _READS_MEMORY = frozenset(
-    (0x00, 0x02, 0x03, 0x0D, 0x10, 0x12, 0x14, 0x15, 0x16, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D)
-    + (0x1E, 0x1F, 0x28, 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0xA3, 0xAF, 0xB6, 0xB7, 0xB8, 0xBC)
-    + (0xBD, 0xBE, 0xBF, 0xC2, 0xC4, 0xC6)
-    + tuple(range(0x40, 0x7E))
-    + tuple(c for c in range(0xD0, 0x100) if c not in (0xD6, 0xE7))
+    (
+        *(0x00, 0x02, 0x03, 0x0D, 0x10, 0x12, 0x14, 0x15, 0x16, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D),
+        *(0x1E, 0x1F, 0x28, 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0xA3, 0xAF, 0xB6, 0xB7, 0xB8, 0xBC),
+        *(0xBD, 0xBE, 0xBF, 0xC2, 0xC4, 0xC6),
+        *range(0x40, 0x7E),
+        *(code for code in range(0xD0, 0x100) if code not in (0xD6, 0xE7)),
+    )
 )
 _FIXED_WRITES = {
     0x01: (AX, CX, DX),
@@ -69,6 +89,7 @@ _FIXED_WRITES = {
 
 
 def mask_of(*registers: int) -> int:
+    """Return the bit mask of registers; -1 stands for none."""
     mask = 0
     for register in registers:
         if register >= 0:
@@ -258,19 +279,16 @@ _EFFECTS = _one_byte_effects()
 def _two_byte_effect(raw: Raw) -> Effect:
     """Effects of 0F xx, which are mostly vector instructions without general registers."""
     opcode = raw.opcode
-    if 0x80 <= opcode < 0x90:
+    group = opcode >> 4
+    if group == 8:
         return (Op.BRANCH, 0, 0, raw.end + raw.imm)
-    if 0x40 <= opcode < 0x50:
-        if raw.wide and raw.rm >= 0:
-            return (Op.CHOICE, raw.reg, raw.rm, 0)
-        return _clobber(raw.reg)
+    if group == 4 and raw.wide and raw.rm >= 0:
+        return (Op.CHOICE, raw.reg, raw.rm, 0)
     if opcode == 0x0B:
         return (Op.TRAP, 0, 0, 0)
-    if opcode in _WRITES_REG:
-        return _clobber(raw.reg)
     if opcode in (0xC0, 0xC1):
         return _clobber(raw.reg, raw.rm)
-    if 0xC8 <= opcode < 0xD0:
+    if opcode in _WRITES_REG:
         return _clobber(raw.reg)
     return _fixed_effect(raw)
 
@@ -291,21 +309,26 @@ def _fixed_effect(raw: Raw) -> Effect:
     return (Op.STORE_ANY, raw.base, 16, raw.disp)
 
 
+_MOVES_TO_GENERAL = frozenset((0x2C, 0x2D, 0x50, 0x78, 0x79, 0x7E, 0xC5, 0xD7, *range(0x90, 0x94)))
+_VECTOR_STORES = frozenset((0x11, 0x13, 0x17, 0x29, 0x2B, 0x7E, 0x7F, 0xD6, 0xE7))
+
+
 def _vector_effect(raw: Raw, table: int) -> Effect:
     """Effects of 0F 38, 0F 3A, VEX and EVEX: nothing, or conservative clobbers."""
     opcode = raw.opcode
-    if table == 1 and 0x90 <= opcode < 0x94:  # KMOV
-        return _clobber(raw.reg, raw.rm)
-    if table == 1 and (opcode in (0x2C, 0x2D, 0x50, 0x78, 0x79, 0x7E, 0xC5, 0xD7)):
-        return _clobber(raw.reg, raw.rm)
-    if (table == 2 and 0xF0 <= opcode) or (table == 3 and opcode == 0xF0):
-        return _clobber(raw.reg, raw.rm, raw.vvvv)
-    if table == 3 and 0x60 <= opcode <= 0x63:  # PCMPESTRI, PCMPISTRI
-        return _clobber(CX)
-    if table == 3 and 0x14 <= opcode <= 0x17:
+    registers: tuple[int, ...] = ()
+    if table == 1 and opcode in _MOVES_TO_GENERAL:
+        registers = (raw.reg, raw.rm)
+    elif (table == 2 and opcode >= 0xF0) or (table == 3 and opcode == 0xF0):
+        registers = (raw.reg, raw.rm, raw.vvvv)
+    elif table == 3 and 0x60 <= opcode <= 0x63:  # PCMPESTRI, PCMPISTRI
+        registers = (CX,)
+    elif table == 3 and 0x14 <= opcode <= 0x17:
         return _written(raw, 8)
-    stores = table == 1 and opcode in (0x11, 0x13, 0x17, 0x29, 0x2B, 0x7E, 0x7F, 0xD6, 0xE7)
-    if raw.rm < 0 and raw.base != ANY_BASE and (stores or table > 1):
+    if registers:
+        return _clobber(*registers)
+    stores = table > 1 or opcode in _VECTOR_STORES
+    if raw.rm < 0 and raw.base != ANY_BASE and stores:
         return (Op.STORE_ANY, raw.base, 64, raw.disp)
     return _NOTHING
 

@@ -38,18 +38,18 @@ def container_site(kind: AllocKind, type_: GoType, certainty: Certainty, block: 
     if type_.kind is Kind.CHAN:
         elem = type_.elem
         part = "header" if block in _CHAN_HEADERS or not elem or not elem.ptr_bytes else "buffer"
-        return _named(AllocKind.CHAN, type_, certainty, part=part if elem and elem.ptr_bytes else "")
+        return _named(
+            AllocKind.CHAN, type_, certainty, part=part if elem and elem.ptr_bytes else ""
+        )
     if type_.kind is not Kind.MAP:
         return unknown(kind)
-    part = part_of(type_, block) if block else ""
-    if part is None:
+    map_part = part_of(type_, block) if block else ""
+    if map_part is None:
         return unknown(AllocKind.RUNTIME)
-    return _named(AllocKind.MAP, type_, certainty, part=part)
+    return _named(AllocKind.MAP, type_, certainty, part=map_part)
 
 
-def one_of(
-    kind: AllocKind, types: list[GoType], block: int, build: Callable[..., Site]
-) -> Site:
+def one_of(kind: AllocKind, types: list[GoType], block: int, build: Callable[..., Site]) -> Site:
     """Return the answer for several types: those that fit the block, marked if more than one."""
     sites = [build(kind, type_, Certainty.INFERRED, block) for type_ in types]
     sites = [site for site in sites if site.certainty is not Certainty.UNKNOWN]

@@ -45,8 +45,7 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
         effects = _effects(word, address)
         if effects is None:
             return None
-        for effect in effects:
-            found.append(Instruction(address, address + 4, *effect))
+        found.extend(Instruction(address, address + 4, *effect) for effect in effects)
         if word >> 23 & 0xFF == 0xE5:  # MOVK
             found[-1] = _merged(found, word)
         address += 4
@@ -81,28 +80,53 @@ def _effects(word: int, pc: int) -> Sequence[_Effect] | None:
 
 def _immediate(word: int, pc: int) -> _Effect:
     """Data processing with an immediate: ADR(P), ADD, SUB, logical, MOVZ, MOVN, bit fields."""
-    target, source, form = word & 31, word >> 5 & 31, word >> 23 & 7
-    if form < 2:  # ADR, ADRP
-        offset = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
-        value = (pc & ~0xFFF) + (offset << 12) if word >> 31 else pc + offset
-        return (Op.CONST, target, 0, value & _ALL_ONES) if target != 31 else _NOTHING
+    form = word >> 23 & 7
+    if form < 2:
+        return _address(word, pc)
     if form == 2:
-        if word >> 29 & 1:
-            return _clobber(_register(target))  # sets flags
-        amount = (word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0)
-        if not word >> 31:
-            return _clobber(target)
-        return (Op.LEA, target, source, -amount if word >> 30 & 1 else amount)
+        return _add(word)
     if form == 4:
-        if word >> 29 & 3 == 1 and source == 31:
-            value = _bitmask(word)
-            return (Op.CONST, target, 0, value) if value is not None else _clobber(target)
-        return _clobber(target if word >> 29 & 3 != 3 else _register(target))
-    if form == 5 and word >> 29 & 3 in (0, 2) and target != 31:
-        value = (word >> 5 & 0xFFFF) << (word >> 21 & 3) * 16
-        width = _ALL_ONES if word >> 31 else 0xFFFFFFFF
-        return (Op.CONST, target, 0, value & width if word >> 30 & 1 else ~value & width)
-    return _clobber(_register(target))
+        return _logical(word)
+    if form == 5:
+        return _move_wide(word)
+    return _clobber(_register(word & 31))
+
+
+def _address(word: int, pc: int) -> _Effect:
+    """ADR and ADRP."""
+    offset = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+    value = (pc & ~0xFFF) + (offset << 12) if word >> 31 else pc + offset
+    return (Op.CONST, word & 31, 0, value & _ALL_ONES) if word & 31 != 31 else _NOTHING
+
+
+def _add(word: int) -> _Effect:
+    """ADD and SUB; those that set flags have no stack pointer as their target."""
+    target = word & 31
+    if word >> 29 & 1:
+        return _clobber(_register(target))
+    amount = (word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0)
+    if not word >> 31:
+        return _clobber(target)
+    return (Op.LEA, target, word >> 5 & 31, -amount if word >> 30 & 1 else amount)
+
+
+def _logical(word: int) -> _Effect:
+    """AND, ORR, EOR and ANDS; ORR of zero makes a constant."""
+    target, kind = word & 31, word >> 29 & 3
+    if kind == 1 and word >> 5 & 31 == 31:
+        mask = _bitmask(word)
+        return (Op.CONST, target, 0, mask) if mask is not None else _clobber(target)
+    return _clobber(_register(target) if kind == 3 else target)
+
+
+def _move_wide(word: int) -> _Effect:
+    """MOVN and MOVZ; MOVK is completed by its predecessor."""
+    target = word & 31
+    if word >> 29 & 3 not in (0, 2) or target == 31:
+        return _clobber(_register(target))
+    value = (word >> 5 & 0xFFFF) << (word >> 21 & 3) * 16
+    width = _ALL_ONES if word >> 31 else 0xFFFFFFFF
+    return (Op.CONST, target, 0, value & width if word >> 30 & 1 else ~value & width)
 
 
 def _bitmask(word: int) -> int | None:
@@ -175,7 +199,9 @@ def _pair(word: int) -> Sequence[_Effect]:
     if is_vector:
         access = [] if is_load else [(Op.STORE_ANY, base, 2 * size, at)]
     elif size == 8:
-        access = _two_words(bool(is_load), _register(first), _register(second), base, at)
+        access = _two_words(
+            _register(first), _register(second), is_load=bool(is_load), base=base, at=at
+        )
     elif is_load:
         access = [_clobber(_register(first), _register(second))]
     else:
@@ -183,16 +209,14 @@ def _pair(word: int) -> Sequence[_Effect]:
     return _with_writeback(access, base, offset, mode)
 
 
-def _two_words(is_load: bool, first: int, second: int, base: int, at: int) -> list[_Effect]:  # noqa: FBT001
+def _two_words(first: int, second: int, *, is_load: bool, base: int, at: int) -> list[_Effect]:
     if not is_load:
         return [(Op.STORE, base, first, at), (Op.STORE, base, second, at + 8)]
     loads: list[_Effect] = [(Op.LOAD, first, base, at), (Op.LOAD, second, base, at + 8)]
     return loads[::-1] if first == base else loads
 
 
-def _with_writeback(
-    access: list[_Effect], base: int, offset: int, mode: int
-) -> Sequence[_Effect]:
+def _with_writeback(access: list[_Effect], base: int, offset: int, mode: int) -> Sequence[_Effect]:
     moved = (Op.LEA, base, base, offset)
     if mode == 3:
         return [moved, *access]

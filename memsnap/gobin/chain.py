@@ -5,6 +5,7 @@ out of tracebacks are put back in between.  Generic functions get their dictiona
 reflection its constant types, closures what they captured.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from memsnap.gobin.code import Op
@@ -33,13 +34,13 @@ _Bounds = frozenset[Bound]
 
 
 class Frame(NamedTuple):
-    """A function on the stack and the index of the call in it that is running.
+    """A function on the stack and the index `call` of the call in it that is running.
 
     `direct` says whether that call certainly goes to the next inner frame.
     """
 
     flow: Flow
-    index: int
+    call: int
     direct: bool
 
 
@@ -70,24 +71,23 @@ class Chain:
         """Return the next physical frame, before it the wrappers that led into the last one."""
         place = self._used
         self._used += 1
-        if place >= len(self._addresses):
-            return [None]
-        flow = self._program.flow_at(self._addresses[place])
-        index = flow.call_at(self._addresses[place] + 1) if flow else None
-        if flow is None or index is None:
-            return [None]
+        frame = self._physical(self._addresses[place]) if place < len(self._addresses) else None
         inner = self._frames[-1] if self._frames else None
-        call = flow.instructions[index]
-        if inner is None:
-            return [Frame(flow, index, direct=True)]
-        if call.op is Op.CALL_ANY:
-            return [Frame(flow, index, direct=False)]
-        if call.value == inner.flow.function.entry:
-            return [Frame(flow, index, direct=True)]
-        between = self._wrappers(call.value, inner.flow.function.entry, _MAX_WRAPPERS)
-        if between is None:
-            return [None]
-        return [*between, Frame(flow, index, direct=True)]
+        if frame is None or inner is None or not frame.direct:
+            return [frame]
+        target = frame.flow.instructions[frame.call].value
+        if target == inner.flow.function.entry:
+            return [frame]
+        between = self._wrappers(target, inner.flow.function.entry, _MAX_WRAPPERS)
+        return [None] if between is None else [*between, frame]
+
+    def _physical(self, address: int) -> Frame | None:
+        """Return the frame of a location; None if its code has no call there."""
+        flow = self._program.flow_at(address)
+        call = flow.call_at(address + 1) if flow else None
+        if flow is None or call is None:
+            return None
+        return Frame(flow, call, direct=flow.instructions[call].op is Op.CALL)
 
     def _wrappers(self, start: int, goal: int, levels: int) -> list[Frame] | None:
         """Return the frames that lead from the function at `start` to `goal`, innermost first."""
@@ -117,9 +117,7 @@ class Chain:
         frame = self.frame(level)
         if frame is None:
             return _NOT_KNOWN
-        return self.resolve_all(
-            self._slicer(frame.flow).register(frame.index, register), level, 0
-        )
+        return self.resolve_all(self._slicer(frame.flow).register(frame.call, register), level, 0)
 
     def resolve_all(self, values: frozenset[Value], level: int, nesting: int = 0) -> _Bounds:
         """Return what the values of frame `level` are when parameters are looked up."""
@@ -136,17 +134,16 @@ class Chain:
         if nesting > _MAX_NESTING or self._budget < 0:
             return _NOT_KNOWN
         source = value.source
-        if source is Source.PARAMETER or source is Source.STACK_PARAMETER:
+        if source in (Source.PARAMETER, Source.STACK_PARAMETER):
             return self._parameter(value, level, nesting)
-        if source is Source.LOADED and isinstance(value.a, Value):
-            bases = self.resolve(value.a, level, nesting + 1)
-            return self._union(self._load(base, value.b, level, nesting) for base in bases)
         if source is Source.RESULT:
             return self._result(value, level, nesting)
-        if source is Source.OFFSET and isinstance(value.a, Value):
-            bases = self.resolve(value.a, level, nesting + 1)
+        if not isinstance(value.a, Value):
+            return frozenset((Bound(value, level),))
+        bases = self.resolve(value.a, level, nesting + 1)
+        if source is Source.OFFSET:
             return frozenset(Bound(shifted(base.value, value.b), base.level) for base in bases)
-        return frozenset((Bound(value, level),))
+        return _union(self._load(base, value.b, level, nesting) for base in bases)
 
     def _result(self, value: Value, level: int, nesting: int) -> _Bounds:
         """Return what a call returned: for `reflect.TypeOf`, its argument's type word."""
@@ -160,26 +157,19 @@ class Chain:
         values = self._slicer(frame.flow).register(value.a, register)
         return self.resolve_all(values, level, nesting + 1)
 
-    @staticmethod
-    def _union(parts: "object") -> _Bounds:
-        found: set[Bound] = set()
-        for part in parts:  # type: ignore[attr-defined]
-            found |= part
-        return frozenset(found) if len(found) <= _MAX_VALUES else _NOT_KNOWN
-
     def _parameter(self, value: Value, level: int, nesting: int) -> _Bounds:
         frame = self.frame(level + 1)
         if frame is None or not isinstance(value.a, int):
             return _NOT_KNOWN
         if value.source is Source.STACK_PARAMETER:
-            depth = frame.flow.depths[frame.index]
+            depth = frame.flow.depths[frame.call]
             if depth is None or not frame.direct:
                 return _NOT_KNOWN
-            is_call = frame.flow.instructions[frame.index].op is not Op.JUMP
+            is_call = frame.flow.instructions[frame.call].op is not Op.JUMP
             pushed = self._program.machine.call_pushes if is_call else 0
-            values = self._slicer(frame.flow).slot(frame.index, depth + value.a - pushed)
+            values = self._slicer(frame.flow).slot(frame.call, depth + value.a - pushed)
         elif frame.direct or self._survives_indirect(level, value.a):
-            values = self._slicer(frame.flow).register(frame.index, value.a)
+            values = self._slicer(frame.flow).register(frame.call, value.a)
         else:
             return _NOT_KNOWN
         return self.resolve_all(values, level + 1, nesting + 1)
@@ -207,10 +197,10 @@ class Chain:
                 return _NOT_KNOWN
             return frozenset((Bound(Value(Source.CONST, word), base.level),))
         frame = self.frame(base.level)
-        if frame is None or base.level <= level and value.source is Source.FRAME:
+        if frame is None or (base.level <= level and value.source is Source.FRAME):
             return _NOT_KNOWN
         if value.source is Source.FRAME and isinstance(value.a, int):
-            values = self._slicer(frame.flow).slot(frame.index, value.a + offset)
+            values = self._slicer(frame.flow).slot(frame.call, value.a + offset)
             return self.resolve_all(values, base.level, nesting + 1)
         if value.source is Source.RESULT:
             return self._field(base, frame, offset, nesting)
@@ -243,3 +233,10 @@ class Chain:
 
     def _slicer(self, flow: Flow) -> Slicer:
         return self._program.slicer(flow)
+
+
+def _union(parts: Iterable[_Bounds]) -> _Bounds:
+    found: set[Bound] = set()
+    for part in parts:
+        found |= part
+    return frozenset(found) if len(found) <= _MAX_VALUES else _NOT_KNOWN

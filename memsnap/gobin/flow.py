@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from memsnap.gobin.code import NO_BASE, Instruction, Machine, Op
+from memsnap.gobin.code import Instruction, Machine, Op
 from memsnap.gobin.image import Image
 from memsnap.gobin.pclntab import Func
 
@@ -108,7 +108,7 @@ def read_flow(
 def _effects(
     steps: list[Instruction], effect_of: Callable[[int], CallEffect]
 ) -> dict[int, CallEffect]:
-    found = {}
+    found: dict[int, CallEffect] = {}
     for index, step in enumerate(steps):
         if step.op is Op.CALL:
             effect = effect_of(step.value)
@@ -181,7 +181,7 @@ def _depths(
         depths.append(depth)
         if op is Op.BRANCH or op is Op.JUMP:
             arriving.setdefault(index_of.get(step.value, -1), depth)
-        elif op in _MAY_MOVE and (step.dst == stack or step.src == stack or op is Op.CLOBBER):
+        elif op in _MAY_MOVE and (op is Op.CLOBBER or stack in (step.dst, step.src)):
             if op is Op.LEA and step.src == stack and step.dst != stack and depth is not None:
                 copies[step.dst] = depth + step.value
                 continue
@@ -194,9 +194,7 @@ def _depths(
 _MAY_MOVE = frozenset((Op.LEA, Op.MOVE, Op.CONST, Op.LOAD, Op.CHOICE, Op.CLOBBER))
 
 
-def _moved(
-    step: Instruction, stack: int, depth: int | None, copies: dict[int, int]
-) -> int | None:
+def _moved(step: Instruction, stack: int, depth: int | None, copies: dict[int, int]) -> int | None:
     """Return the depth after an instruction that may change the stack pointer."""
     if step.op is Op.CLOBBER:
         return None if step.dst >> stack & 1 else depth

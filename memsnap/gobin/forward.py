@@ -5,7 +5,7 @@ is the type or the itab.  `makemap_small` returns a map's header: the first map 
 it, or the struct field that it goes into, has the type.  A closure's first word is its code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from memsnap.gobin.chain import Chain
@@ -25,13 +25,13 @@ _WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
 
 
 class Use(NamedTuple):
-    """The tracked pointer at the instruction `index`.
+    """The tracked pointer at the instruction `at`.
 
     It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
     `constants` are numbers that other registers hold on the way that was followed.
     """
 
-    index: int
+    at: int
     register: int
     stored: bool
     constants: dict[int, int]
@@ -43,9 +43,9 @@ def closure_of(program: Program, chain: Chain) -> str:
     if frame is None:
         return ""
     flow, slicer = frame.flow, program.slicer(frame.flow)
-    result = Value(Source.RESULT, frame.index, program.machine.arguments[0])
+    result = Value(Source.RESULT, frame.call, program.machine.arguments[0])
     steps = flow.instructions
-    for index in range(frame.index + 1, min(len(steps), frame.index + _CLOSURE_STEPS)):
+    for index in range(frame.call + 1, min(len(steps), frame.call + _CLOSURE_STEPS)):
         step = steps[index]
         if step.op is not Op.STORE or step.value != 0 or step.dst == program.machine.stack:
             continue
@@ -81,7 +81,7 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
     if frame is None:
         return None
     found: set[GoType] = set()
-    for use in _uses(program, frame.flow, frame.index):
+    for use in _uses(program, frame.flow, frame.call):
         if use.stored:
             type_ = _field_type(program, chain, frame.flow, use)
         else:
@@ -96,19 +96,19 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
 
 def _map_argument(program: Program, chain: Chain, flow: Flow, use: Use) -> GoType | None:
     """Return the type that a map call of the runtime gets along with the map."""
-    step = flow.instructions[use.index]
+    step = flow.instructions[use.at]
     arguments = program.machine.arguments
     if use.register != arguments[1] or not program.callee(step).startswith("runtime.map"):
         return None
-    return _one_type(program, chain, use.index, arguments[0])
+    return _one_type(program, chain, use.at, arguments[0])
 
 
 def _field_type(program: Program, chain: Chain, flow: Flow, use: Use) -> GoType | None:
     """Return the type of the field of a freshly allocated struct that the pointer is stored to."""
-    step = flow.instructions[use.index]
+    step = flow.instructions[use.at]
     if step.dst == program.machine.stack or step.dst < 0:
         return None
-    for value in program.slicer(flow).register(use.index, step.dst):
+    for value in program.slicer(flow).register(use.at, step.dst):
         if value.source is not Source.RESULT or not isinstance(value.a, int):
             return None
         call = flow.instructions[value.a]
@@ -124,27 +124,27 @@ def _member(type_: GoType, offset: int) -> GoType | None:
     for _ in range(32):
         if type_.kind is not Kind.STRUCT:
             break
-        inner = next(
-            (f for f in type_.fields if f.offset <= offset < f.offset + f.type.size), None
-        )
+        inner = next((f for f in type_.fields if f.offset <= offset < f.offset + f.type.size), None)
         if inner is None:
             return None
         type_, offset = inner.type, offset - inner.offset
     return type_ if offset == 0 else None
 
 
-def _interface_types(program: Program, chain: Chain, fits: "object") -> list[GoType]:
+def _interface_types(
+    program: Program, chain: Chain, fits: Callable[[GoType], bool]
+) -> list[GoType]:
     frame = chain.frame(0)
     if frame is None:
         return []
     found: dict[int, GoType] = {}
-    for use in _uses(program, frame.flow, frame.index):
+    for use in _uses(program, frame.flow, frame.call):
         for index, register in _type_words(program, frame.flow, use):
-            known = use.constants.get(register) if index == use.index else None
+            known = use.constants.get(register) if index == use.at else None
             addresses = _constants(program, chain, index, register) if known is None else [known]
             for address in addresses:
                 type_ = _concrete(program, address)
-                if type_ is not None and fits(type_):  # type: ignore[operator]
+                if type_ is not None and fits(type_):
                     found[type_.address] = type_
     return list(found.values())
 
@@ -155,10 +155,10 @@ def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, i
         arguments = program.machine.arguments
         place = arguments.index(use.register)
         if place:
-            yield use.index, arguments[place - 1]
+            yield use.at, arguments[place - 1]
         return
-    data = flow.instructions[use.index]
-    near = range(max(0, use.index - _NEAR), min(len(flow.instructions), use.index + _NEAR + 1))
+    data = flow.instructions[use.at]
+    near = range(max(0, use.at - _NEAR), min(len(flow.instructions), use.at + _NEAR + 1))
     for index in near:
         step = flow.instructions[index]
         if step.op is Op.STORE and step.dst == data.dst and step.value == data.value - 8:
@@ -200,59 +200,56 @@ def _constants(program: Program, chain: Chain, index: int, register: int) -> lis
 
 
 class _Path(NamedTuple):
-    index: int
+    at: int
     registers: frozenset[int]
     slots: frozenset[int]  # depths of stack words that hold the pointer
     constants: dict[int, int]
 
 
+_NOWHERE = 1 << 40
+
+
 def _uses(program: Program, flow: Flow, call: int) -> Iterator[Use]:
     """Yield where the result of the call at index `call` is stored, passed or returned."""
-    paths = [_Path(call + 1, frozenset((program.machine.arguments[0],)), frozenset(), {})]
+    result = frozenset((program.machine.arguments[0],))
+    paths = [_Path(call + 1, result, frozenset(), {})]
     seen: set[int] = set()
-    count = 0
-    while paths and count < _MAX_PATHS:
-        count += 1
-        yield from _along(program, flow, paths.pop(), paths, seen)
-
-
-def _along(
-    program: Program, flow: Flow, path: _Path, paths: list[_Path], seen: set[int]
-) -> Iterator[Use]:
-    """Follow the pointer forward along one path, adding those that branch off to `paths`."""
-    index, registers, slots, constants = path
-    constants = dict(constants)
-    for _ in range(_MAX_STEPS):
-        if index >= len(flow.instructions) or index in seen or not (registers or slots):
+    for _ in range(_MAX_PATHS):
+        if not paths:
             return
-        seen.add(index)
-        step = flow.instructions[index]
-        yield from _used(program, index, registers, step, constants)
-        _note_constant(flow, index, constants)
-        registers, slots = _after(program, flow, index, registers, slots)
-        if step.op is Op.BRANCH:
-            paths.append(_Path(flow.index_of.get(step.value, 1 << 40), registers, slots, dict(constants)))
-        if step.op is Op.JUMP:
-            index = flow.index_of.get(step.value, 1 << 40)
-        elif index + 1 < len(flow.falls) and flow.falls[index + 1]:
-            index += 1
-        else:
-            return
+        path = paths.pop()
+        for _ in range(_MAX_STEPS):
+            done = path.at >= len(flow.instructions) or path.at in seen
+            if done or not (path.registers or path.slots):
+                break
+            seen.add(path.at)
+            yield from _used(program, flow.instructions[path.at], path)
+            after = _advanced(program, flow, path)
+            if flow.instructions[path.at].op is Op.BRANCH:
+                target = flow.index_of.get(flow.instructions[path.at].value, _NOWHERE)
+                paths.append(after._replace(at=target, constants=dict(after.constants)))
+            path = after
 
 
-def _used(
-    program: Program,
-    index: int,
-    registers: frozenset[int],
-    step: Instruction,
-    constants: dict[int, int],
-) -> Iterator[Use]:
-    if step.op is Op.STORE and step.src in registers:
-        yield Use(index, step.src, stored=True, constants=constants)
+def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
+    """Return the path behind the instruction that it is at; nowhere if that ends it."""
+    step, following = flow.instructions[path.at], path.at + 1
+    registers, slots = _after(program, flow, path)
+    _note_constant(flow, path.at, path.constants)
+    if step.op is Op.JUMP:
+        following = flow.index_of.get(step.value, _NOWHERE)
+    elif following >= len(flow.falls) or not flow.falls[following]:
+        following = _NOWHERE
+    return _Path(following, registers, slots, path.constants)
+
+
+def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
+    if step.op is Op.STORE and step.src in path.registers:
+        yield Use(path.at, step.src, stored=True, constants=path.constants)
     elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
         for register in program.machine.arguments:
-            if register in registers:
-                yield Use(index, register, stored=False, constants=constants)
+            if register in path.registers:
+                yield Use(path.at, register, stored=False, constants=path.constants)
 
 
 def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
@@ -274,14 +271,9 @@ def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
         constants.pop(step.dst, None)
 
 
-def _after(
-    program: Program,
-    flow: Flow,
-    index: int,
-    registers: frozenset[int],
-    slots: frozenset[int],
-) -> tuple[frozenset[int], frozenset[int]]:
+def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], frozenset[int]]:
     """Return which registers and stack words hold the pointer after an instruction."""
+    index, registers, slots, _ = path
     step, stack, depth = flow.instructions[index], program.machine.stack, flow.depths[index]
     op = step.op
     if op is Op.CALL or op is Op.CALL_ANY:

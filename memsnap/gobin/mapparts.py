@@ -26,9 +26,7 @@ def part_of(map_type: GoType, block: int) -> str | None:
     return found.pop() if len(found) == 1 else ""
 
 
-def _candidates(
-    map_type: GoType, parts: MapParts | None, block: int
-) -> list[tuple[str, bool]]:
+def _candidates(map_type: GoType, parts: MapParts | None, block: int) -> list[tuple[str, bool]]:
     found = [("header", block == HEADER_BYTES)]
     if parts is None:
         return found

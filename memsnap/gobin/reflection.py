@@ -88,9 +88,7 @@ def inferred(program: Program, chain: Chain, leaf: str, block: int) -> Site | No
     if open_ended or site.certainty is Certainty.UNKNOWN:
         names = site.candidates or ((site.type_name,) if site.type_name else ())
         certainty = Certainty.ONE_OF if names else Certainty.UNKNOWN
-        return Site(
-            kind=AllocKind.REFLECT, certainty=certainty, candidates=names, via=via
-        )
+        return Site(kind=AllocKind.REFLECT, certainty=certainty, candidates=names, via=via)
     return Site(
         kind=AllocKind.REFLECT,
         certainty=site.certainty,
@@ -128,9 +126,7 @@ def _root(program: Program, chain: Chain) -> tuple[str, list[GoType]] | None:
     return None
 
 
-def _argument_types(
-    program: Program, chain: Chain, level: int, register: int
-) -> list[GoType]:
+def _argument_types(program: Program, chain: Chain, level: int, register: int) -> list[GoType]:
     """Return the types whose descriptors a register holds at a frame's call, if all are."""
     found = []
     for bound in chain.argument(level, register):

@@ -188,7 +188,11 @@ def _dictionary_words(program: Program, chain: Chain) -> int:
     dictionary = Value(Source.PARAMETER, register)
     slicer, words = program.slicer(frame.flow), 0
     for index, step in enumerate(frame.flow.instructions):
-        if step.op is Op.LOAD and 0 <= step.src < 64 and 0 <= step.value < 8 * _MAX_DICTIONARY_WORDS:
+        if (
+            step.op is Op.LOAD
+            and 0 <= step.src < 64
+            and 0 <= step.value < 8 * _MAX_DICTIONARY_WORDS
+        ):
             if step.src == program.machine.stack or step.value % _WORD:
                 continue
             if slicer.register(index, step.src) == {dictionary}:

@@ -50,9 +50,7 @@ def resolve(executable: Executable, addresses: Sequence[int], object_bytes: int)
     return Resolver(executable).site(addresses, object_bytes)
 
 
-def resolve_all(
-    executable: Executable, stacks: Iterable[tuple[Sequence[int], int]]
-) -> list[Site]:
+def resolve_all(executable: Executable, stacks: Iterable[tuple[Sequence[int], int]]) -> list[Site]:
     """Return what is allocated at each (addresses, object_bytes), as `resolve` does."""
     resolver = Resolver(executable)
     listed = [(tuple(addresses), size) for addresses, size in stacks]
@@ -70,7 +68,7 @@ class Typed(NamedTuple):
     certainty: Certainty
 
 
-_UNTYPED = Typed([], False, Certainty.UNKNOWN)  # noqa: FBT003
+_UNTYPED = Typed([], nil=False, certainty=Certainty.UNKNOWN)
 
 
 class Resolver:
@@ -148,14 +146,14 @@ class _Question:
         return self._by_rule(rule, call, callee, leaf)
 
     def _by_rule(self, rule: Rule, call: Instruction, callee: str, leaf: str) -> Site:
-        if rule.means is Means.FIXED:
-            return fixed(rule.kind, rule.fixed)
-        if rule.means is Means.MOVED:
-            return pointer_free(rule.kind, "pointer-free slice")
-        if rule.means is Means.SMALL_MAP:
-            return self._small_map()
-        if rule.means is Means.BOX:
-            return self._box(BOX_SIZES[callee.rpartition(".")[2]])
+        plain: dict[Means, Callable[[], Site]] = {
+            Means.FIXED: lambda: fixed(rule.kind, rule.fixed),
+            Means.MOVED: lambda: pointer_free(rule.kind, "pointer-free slice"),
+            Means.SMALL_MAP: self._small_map,
+            Means.BOX: lambda: self._box(BOX_SIZES[callee.rpartition(".")[2]]),
+        }
+        if rule.means in plain:
+            return plain[rule.means]()
         typed = self._type_argument(call, self._program.machine.arguments[rule.argument])
         if rule.means is Means.MALLOC:
             return self._malloc(rule, typed, leaf)
@@ -210,7 +208,9 @@ class _Question:
     def _box(self, size: int) -> Site:
         types = box_types(self._program, self.chain, size)
         certainty = Certainty.FORWARD
-        return self._answer(AllocKind.BOX, Typed(types, nil=False, certainty=certainty), object_site)
+        return self._answer(
+            AllocKind.BOX, Typed(types, nil=False, certainty=certainty), object_site
+        )
 
     def _small_map(self) -> Site:
         type_ = small_map_type(self._program, self.chain)
@@ -218,8 +218,11 @@ class _Question:
             return unknown(AllocKind.RUNTIME)
         if type_ is None:
             return Site(
-                kind=AllocKind.MAP, certainty=Certainty.SHAPE, part="header",
-                type_name="map", full_name="map",
+                kind=AllocKind.MAP,
+                certainty=Certainty.SHAPE,
+                part="header",
+                type_name="map",
+                full_name="map",
             )
         return container_site(AllocKind.MAP, type_, Certainty.FORWARD, self._block)
 
@@ -285,6 +288,8 @@ class _Question:
 
 def _may_be_closure(type_: GoType) -> bool:
     """Whether a type is what the compiler makes for closures: a struct that begins `F uintptr`."""
-    return type_.kind is Kind.STRUCT and not type_.named and type_.name.startswith(
-        ("struct { F uintptr", "struct { F ")
+    return (
+        type_.kind is Kind.STRUCT
+        and not type_.named
+        and type_.name.startswith(("struct { F uintptr", "struct { F "))
     )

@@ -83,34 +83,40 @@ class Slicer:
         found: set[Value] = set()
         seen: set[tuple[int, int]] = set()
         todo = [(index, location)]
-        flow = self._flow
-        while todo and len(found) <= _MAX_WAYS:
-            index, location = todo.pop()
-            while True:
-                if self._steps > _MAX_STEPS:
-                    return _NOT_KNOWN
-                self._steps += 1
-                if index == 0:
-                    found.add(_at_entry(location))
-                    break
-                if index in flow.jumps_to:
-                    if (index, location) in seen:
-                        break
-                    seen.add((index, location))
-                    todo.extend((source, location) for source in flow.jumps_to[index])
-                if not flow.falls[index]:
-                    break
-                index -= 1
-                moved = self._through(index, location, nesting)
-                if not isinstance(moved, int):
-                    found.update(moved)
-                    break
-                if flow.instructions[index].op is Op.CHOICE and moved != location:
-                    todo.append((index, location))
-                location = moved
-            if UNKNOWN in found:
-                break
+        while todo and len(found) <= _MAX_WAYS and UNKNOWN not in found:
+            found |= self._follow(*todo.pop(), todo=todo, seen=seen, nesting=nesting)
         return frozenset(found)
+
+    def _follow(
+        self,
+        index: int,
+        location: int,
+        *,
+        todo: list[tuple[int, int]],
+        seen: set[tuple[int, int]],
+        nesting: int,
+    ) -> _Values:
+        """Follow one way backwards to where the value comes from; others go to `todo`."""
+        flow = self._flow
+        while index:
+            self._steps += 1
+            if self._steps > _MAX_STEPS:
+                return _NOT_KNOWN
+            if index in flow.jumps_to:
+                if (index, location) in seen:
+                    return frozenset()
+                seen.add((index, location))
+                todo.extend((source, location) for source in flow.jumps_to[index])
+            if not flow.falls[index]:
+                return frozenset()
+            index -= 1
+            moved = self._through(index, location, nesting)
+            if flow.instructions[index].op is Op.CHOICE and moved != location:
+                todo.append((index, location))
+            if not isinstance(moved, int):
+                return moved
+            location = moved
+        return frozenset((_at_entry(location),))
 
     def _through(self, index: int, location: int, nesting: int) -> int | _Values:
         """Return where the value was before `index` ran, or the values if it came from there."""
@@ -124,13 +130,17 @@ class Slicer:
             return _NOT_KNOWN if step.dst >> location & 1 else location
         if step.dst != location or op not in _WRITERS:
             return location
-        if op is Op.MOVE or op is Op.CHOICE:
-            return self._from_register(index, step.src)
-        if op is Op.CONST:
+        return self._written(index, step, nesting)
+
+    def _written(self, index: int, step: Instruction, nesting: int) -> int | _Values:
+        """Return where the value that an instruction puts into its register comes from."""
+        if step.op is Op.CONST:
             return frozenset((Value(Source.CONST, step.value),))
-        if op is Op.LEA:
+        if step.op is Op.LEA:
             return self._offset(index, step, nesting)
-        return self._loaded(index, step, nesting)
+        if step.op is Op.LOAD:
+            return self._loaded(index, step, nesting)
+        return self._from_register(index, step.src)
 
     def _from_register(self, index: int, register: int) -> int | _Values:
         if register == self._machine.zero:
