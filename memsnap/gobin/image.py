@@ -22,7 +22,7 @@ from memsnap.gobin.elf import Data, Section, Segment
 _DT_RELA, _DT_RELASZ = 7, 8
 _R_RELATIVE = {"amd64": 8, "arm64": 1027}
 _RELA = struct.Struct("<QQq")  # Elf64_Rela: offset, info, addend
-_MAX_RELOCATIONS = 1 << 23  # 200 MB of them; the largest real binaries have some 10^6
+_MAX_RELOCATIONS = 1 << 21  # 50 MB of them, as of a program of 500 MB
 _PROBED_RELOCATIONS = 64
 
 _CHUNK_BYTES = 1 << 20
@@ -271,14 +271,17 @@ class _Relocations:
     def _columns(self) -> tuple["array[int]", "array[int]"]:
         if not self._count or self._in_place():
             return array("Q"), array("Q")
-        pairs = sorted(
-            (place, addend)
-            for place, info, addend in _RELA.iter_unpack(
-                bytes(self._data[self._at : self._at + self._count * _RELA.size])
-            )
-            if info == self._kind and addend > 0
+        places, addends = array("Q"), array("Q")
+        table = memoryview(self._data)[self._at : self._at + self._count * _RELA.size]
+        with table:
+            for place, info, addend in _RELA.iter_unpack(table):
+                if info == self._kind and addend > 0:
+                    places.append(place)
+                    addends.append(addend)
+        order = sorted(range(len(places)), key=places.__getitem__)
+        return array("Q", map(places.__getitem__, order)), array(
+            "Q", map(addends.__getitem__, order)
         )
-        return array("Q", [p for p, _ in pairs]), array("Q", [a for _, a in pairs])
 
     def _in_place(self) -> bool:
         """Whether the words of a sample of relocations already hold their addends."""
