@@ -200,6 +200,8 @@ def _moved(step: Instruction, stack: int, depth: int | None, copies: dict[int, i
         return None if step.dst >> stack & 1 else depth
     if step.dst != stack:
         return depth
-    if step.op is Op.LEA:
-        return depth + step.value if step.src == stack and depth is not None else None
-    return copies.get(step.src) if step.op is Op.MOVE else None
+    if step.op is Op.LEA and step.src == stack:
+        return None if depth is None else depth + step.value
+    if step.op in (Op.LEA, Op.MOVE) and step.src in copies:
+        return copies[step.src] + step.value
+    return None

@@ -114,6 +114,10 @@ def _root(program: Program, chain: Chain) -> tuple[str, list[GoType]] | None:
             return None
         name = frame.flow.function.name
         if not name.startswith(LIBRARIES):
+            pc = frame.flow.instructions[frame.call].pc
+            for inlined in program.pclntab.inline_frames(pc):
+                if inlined.name.startswith(LIBRARIES):
+                    inner = inlined.name
             if not inner:
                 return None
             found: dict[int, GoType] = {}
