@@ -3,6 +3,7 @@
 Layout: debug/buildinfo/buildinfo.go and runtime/debug/mod.go of Go 1.27; the same since 1.18.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from memsnap.gobin.image import Image
 _MAGIC = b"\xff Go buildinf:"
 _ALIGNMENT, _HEADER_BYTES = 16, 32
 _FLAGS_AT, _INLINE_STRINGS = 15, 2
+_MAX_PLACES = 16
 _MAX_STRING_BYTES = 4 << 20  # the module lists of the largest programs have some 100 kB
 _SENTINEL_BYTES = 16  # on either side of the module text (cmd/go/internal/modload, infoStart)
 
@@ -56,7 +58,7 @@ class BuildInfo:
 
 def read_build_info(image: Image) -> BuildInfo:
     """Return what the executable says of its build; all empty where it says nothing readable."""
-    for address in _places(image):
+    for address in itertools.islice(_places(image), _MAX_PLACES):
         head = image.read_up_to(address, _HEADER_BYTES)
         if len(head) < _HEADER_BYTES or not head[_FLAGS_AT] & _INLINE_STRINGS:
             continue

@@ -39,7 +39,7 @@ _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
 
 _MAX_TABLE_ENTRIES = 4096
 _MAX_NAMES_BYTES = 1 << 20
-_MAX_NOTES_BYTES = 64 << 10
+_MAX_NOTES, _MAX_NOTES_BYTES = 64, 64 << 10
 
 _HINT = "give the executable of a Go service, as built for Linux on amd64 or arm64"
 
@@ -161,7 +161,7 @@ def build_ids(
     spans = [(s.offset, s.file_size) for s in segments if s.kind == PT_NOTE]
     spans += [(s.offset, s.size) for s in sections.values() if s.kind == _SHT_NOTE]
     gnu = go = ""
-    for offset, size in spans:
+    for offset, size in spans[:_MAX_NOTES]:
         content = bytes(data[offset : offset + min(size, _MAX_NOTES_BYTES)])
         for owner, kind, text in _notes(content):
             if owner == b"GNU\0" and kind == _NT_GNU_BUILD_ID:

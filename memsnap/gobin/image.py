@@ -5,12 +5,13 @@ tables.  Tables of ELF itself are parsed in `elf`.
 """
 
 import bisect
+import itertools
 import mmap
 import os
 import stat
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from types import TracebackType
 from typing import BinaryIO
@@ -21,6 +22,8 @@ from memsnap.gobin.elf import Data, Section, Segment
 
 _DT_RELA, _DT_RELASZ = 7, 8
 _R_RELATIVE = {"amd64": 8, "arm64": 1027}
+_DYNAMIC = struct.Struct("<QQ")  # Elf64_Dyn: tag, value
+_MAX_DYNAMIC_BYTES = 1 << 16
 _RELA = struct.Struct("<QQq")  # Elf64_Rela: offset, info, addend
 _MAX_RELOCATIONS = 1 << 21  # 50 MB of them, as of a program of 500 MB
 _PROBED_RELOCATIONS = 64
@@ -30,6 +33,7 @@ _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 _WORD_BYTES = 8
 _MAX_ADDRESS = 1 << 63
+_MAX_SEGMENTS = 32  # linkers make two to six
 
 
 class Image:
@@ -46,18 +50,12 @@ class Image:
         self.machine = header.machine
         self.pie = header.pie
         """Whether the loader may place it anywhere (ELF type DYN)."""
-        headers = elf.parse_segments(data, header)
-        loads = [s for s in headers if s.kind == elf.PT_LOAD and s.file_size]
-        self.segments = tuple(sorted(loads, key=lambda s: s.address))
-        """What is loaded and has content in the file, by address."""
-        self._headers = headers
         self._header = header
+        self._headers = elf.parse_segments(data, header)
+        self.segments = _loaded(self._headers, name)
+        """What is loaded and has content in the file, by address."""
         self._starts = [s.address for s in self.segments]
         self._views: list[memoryview] = []
-        if not self.segments or self.segments[-1].end > _MAX_ADDRESS:
-            raise FormatError(
-                f"{name} has no usable load segments", hint="the file may be damaged: copy it again"
-            )
 
     def __enter__(self) -> "Image":
         return self
@@ -229,13 +227,12 @@ class Image:
 
     def _relocation_table(self) -> tuple[int, int]:
         """Return file offset and size in bytes of DT_RELA; 0, 0 without one."""
-        tags: dict[int, int] = {}
-        for segment in self._headers:
-            if segment.kind == elf.PT_DYNAMIC:
-                content = self._data[segment.offset : segment.offset + segment.file_size]
-                usable = len(content) - len(content) % 16
-                for tag, value in struct.iter_unpack("<QQ", bytes(content[:usable])):
-                    tags.setdefault(tag, value)
+        dynamic = next((s for s in self._headers if s.kind == elf.PT_DYNAMIC), None)
+        if dynamic is None:
+            return 0, 0
+        size = min(dynamic.file_size, _MAX_DYNAMIC_BYTES) // _DYNAMIC.size * _DYNAMIC.size
+        content = bytes(self._data[dynamic.offset : dynamic.offset + size])
+        tags = dict(_DYNAMIC.iter_unpack(content))
         address, size = tags.get(_DT_RELA, 0), tags.get(_DT_RELASZ, 0)
         if not address or not self.holds(address, size):
             return 0, 0
@@ -294,6 +291,19 @@ class _Relocations:
             if word != addend:
                 return False
         return True
+
+
+def _loaded(headers: Iterable[Segment], name: str) -> tuple[Segment, ...]:
+    """Return the load segments with content, by address; they do not overlap."""
+    loads = [s for s in headers if s.kind == elf.PT_LOAD and s.file_size]
+    loads.sort(key=lambda s: s.address)
+    apart = all(before.end <= after.address for before, after in itertools.pairwise(loads))
+    if apart and 0 < len(loads) <= _MAX_SEGMENTS and loads[-1].end <= _MAX_ADDRESS:
+        return tuple(loads)
+    raise FormatError(
+        f"{name} has no load segments that a program could run from",
+        hint="the file may be damaged: copy it again",
+    )
 
 
 def open_image(path_or_file: str | os.PathLike[str] | BinaryIO, *, name: str) -> Image:

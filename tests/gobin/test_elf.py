@@ -31,8 +31,16 @@ CODE = Part(0x400000, b"\x90" * 64)
         (elf_file(CODE, kind=1), "svc is an object file, not yet linked, not an executable"),
         (elf_file(CODE, kind=4), "svc is a core dump, not an executable"),
         (elf_file(CODE, header_bytes=40), "svc has ELF program headers of 40 bytes"),
-        (elf_file(), "svc has no usable load segments"),
-        (elf_file(Part((1 << 64) - 64, b"x" * 64)), "svc has no usable load segments"),
+        (elf_file(), "svc has no load segments that a program could run from"),
+        (elf_file(CODE, CODE), "svc has no load segments that a program could run from"),
+        (
+            elf_file(*(Part(0x1000 * n, b"x") for n in range(99))),
+            "svc has no load segments that a program could run from",
+        ),
+        (
+            elf_file(Part((1 << 64) - 64, b"x" * 64)),
+            "svc has no load segments that a program could run from",
+        ),
     ],
 )
 def test_foreign_files_are_called_what_they_are(data, said):

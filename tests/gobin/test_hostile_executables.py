@@ -20,7 +20,7 @@ from memsnap.gobin.layout import struct_layout
 pytestmark = pytest.mark.go
 
 EXAMPLES = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
