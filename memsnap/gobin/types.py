@@ -15,7 +15,7 @@ from memsnap.gobin.moduledata import Moduledata
 from memsnap.gobin.parts import FieldPart, TypeParts
 
 _WORD = 8
-_KIND_AT, _KIND_MASK = 23, 31
+_ALIGN_AT, _MAX_ALIGN = 21, 8  # two bytes, align and fieldAlign, tell most of what is no type
 _INDIRECT_KEY, _INDIRECT_ELEM = 4, 8
 _INDIRECT_KEY_123, _INDIRECT_ELEM_123 = 1, 2
 
@@ -221,8 +221,8 @@ class Types:
         bytes_ = self._image.view(start, end - start)
         address = -(-start // _WORD) * _WORD
         while address <= end - TYPE_BYTES:
-            step = _WORD
-            if 0 < bytes_[address - start + _KIND_AT] & _KIND_MASK <= Kind.UNSAFE_POINTER:
+            step, at = _WORD, address - start + _ALIGN_AT
+            if 0 < bytes_[at] <= _MAX_ALIGN and 0 < bytes_[at + 1] <= _MAX_ALIGN:
                 found = self.at(address)
                 if found:
                     yield found
