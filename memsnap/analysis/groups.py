@@ -64,6 +64,7 @@ def keys(alignment: Alignment, by: By, rows: Int64s, ids: Int64s, *, growth: Int
         line=np.maximum(of_leaf(frames.line, By.SITE, By.LINE), 0).astype(np.int64),
         package=of_leaf(packages, By.SITE, By.LINE, By.FUNCTION, By.PACKAGE),
         type=common(alignment.type),
+        inferred=np.bincount(ids, weights=alignment.inferred[rows], minlength=groups) > 0,
         alloc=common(alignment.alloc),
         object_bytes=common(alignment.object_bytes),
         example=example,

@@ -63,6 +63,7 @@ class LiveRow:
 
     by: By
     type: str
+    type_inferred: bool
     alloc: str
     function: str
     file: str
@@ -162,6 +163,7 @@ def _row(table: LiveTable, number: int, stack: tuple[Frame, ...]) -> LiveRow:
     return LiveRow(
         by=table.by,
         type=names.text(names.type, number),
+        type_inferred=bool(names.inferred[number]),
         alloc=names.text(names.alloc, number),
         function=names.text(names.function, number),
         file=names.text(names.file, number),

@@ -60,6 +60,7 @@ class Row:
 
     by: By
     type: str
+    type_inferred: bool
     alloc: str
     function: str
     file: str
@@ -116,6 +117,7 @@ def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
     return Row(
         by=table.by,
         type=keys.text(keys.type, number),
+        type_inferred=bool(keys.inferred[number]),
         alloc=keys.text(keys.alloc, number),
         function=keys.text(keys.function, number),
         file=keys.text(keys.file, number),

@@ -111,6 +111,7 @@ def capture_document(snapshot: Snapshot) -> dict[str, Any]:
         "heap_alloc": stats.heap_alloc if stats else None,
         "rss": memory.rss if memory else None,
         "goroutines": capture.goroutines,
+        "types": asdict(capture.types) if capture.types else None,
         "sample_rate_bytes": snapshot.heap.period,
         "mem_stats": asdict(stats) if stats else None,
         "memory": asdict(memory) if memory else None,
@@ -131,6 +132,7 @@ def row_document(row: Row) -> dict[str, Any]:
     """Return one row; a site in a group's place has null where several differ."""
     return {
         "type": row.type or None,
+        "type_inferred": row.type_inferred,
         "alloc": row.alloc or None,
         "function": row.function,
         "file": row.file,

@@ -96,6 +96,7 @@ def live_row_document(row: LiveRow) -> dict[str, Any]:
     """
     return {
         "type": row.type or None,
+        "type_inferred": row.type_inferred,
         "alloc": row.alloc or None,
         "function": row.function,
         "file": row.file,
@@ -242,7 +243,7 @@ def live_cells(
         (True, Column("objects"), lambda row: format_count(row.live.objects)),
         (allocated, Column("allocated"), _allocated),
         (sized, Column("size"), words.size_of),
-        (typed, Column("type", right=False), lambda row: clean(row.type or "?")),
+        (typed, Column("type", right=False), words.type_of),
         (True, Column(by.value, right=False), lambda row: clean(words.subject(row, module))),
     ]
     chosen = [(column, text) for is_shown, column, text in wanted if is_shown]

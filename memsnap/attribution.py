@@ -1,0 +1,214 @@
+"""Gives every allocation of a snapshot its Go type, from the executable that ran.
+
+The answers become labels of the heap profile, which any pprof tool can filter by: `type` and
+`alloc`, and `certainty` where a type is inferred rather than read from the code.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from memsnap.errors import FormatError
+from memsnap.gobin.executable import Executable
+from memsnap.gobin.kinds import AllocKind
+from memsnap.gobin.site import Certainty, Site
+from memsnap.gobin.sites import Resolver
+from memsnap.pprof.heap import heap_samples
+from memsnap.pprof.profile import Int32s, Labels, Profile
+from memsnap.snapshot import Snapshot, Types
+
+TYPE, ALLOC, CERTAINTY = "type", "alloc", "certainty"
+
+_ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, a wrong one few
+_CHECKED = 400  # locations, spread over the profile
+# What people write, and what reflect prints.
+_AS_GO_PRINTS = {"byte": "uint8", "rune": "int32", "any": "interface {}"}
+_READABLE = re.compile(r"(?<![\w.])(?:byte|rune|any)(?![\w.])")
+_WORDS = {
+    AllocKind.NEW: "new",
+    AllocKind.SLICE: "make",
+    AllocKind.APPEND: "append",
+    AllocKind.CHAN: "chan",
+    AllocKind.MAP: "map",
+    AllocKind.STRING: "string",
+    AllocKind.BYTES: "bytes",
+    AllocKind.BOX: "box",
+    AllocKind.CLOSURE: "closure",
+    AllocKind.VARIABLES: "variables",
+    AllocKind.REFLECT: "reflect",
+    AllocKind.RUNTIME: "runtime",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How many of the checked locations the executable calls what the profile calls them."""
+
+    checked: int
+    matched: int
+
+    @property
+    def is_same_build(self) -> bool:
+        """Whether the executable is the one that was profiled."""
+        return self.checked > 0 and self.matched >= _ENOUGH_MATCHES * self.checked
+
+
+class Attributor:
+    """Attributes snapshots of one executable, and remembers what it has resolved."""
+
+    def __init__(self, executable: Executable) -> None:
+        self.executable = executable
+        self._resolver = Resolver(executable)
+
+    def attribute(self, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types; those that it had are replaced.
+
+        Raises FormatError, with the counts, where the executable is of another build.
+        """
+        heap = snapshot.heap
+        bias = self._bias(heap)
+        match = self._match(heap, bias)
+        if not match.is_same_build:
+            raise FormatError(
+                f"{self.executable.name} is not the executable behind {snapshot.name}: "
+                f"{match.matched} of {match.checked} places in the code agree",
+                hint="give the very file that ran: builds differ though their sources do not",
+            )
+        samples = heap_samples(heap, name=snapshot.name)
+        addresses = (heap.locations.address.astype(np.int64) - bias).tolist()
+        starts, stack = heap.stack_start.tolist(), heap.stack.tolist()
+        sites = [
+            self._resolver.site(tuple(addresses[at] for at in stack[first:last]), size)
+            for first, last, size in zip(
+                starts, starts[1:], samples.object_bytes.tolist(), strict=False
+            )
+        ]
+        typed = np.array([bool(_type(site)) for site in sites], dtype=np.bool_)
+        live = samples.live_bytes
+        types = Types(
+            executable=self.executable.name,
+            build_id=self.executable.image.build_id,
+            checked_locations=match.checked,
+            matched_locations=match.matched,
+            live_bytes=int(live.sum()),
+            typed_live_bytes=int(live[typed].sum()),
+        )
+        return replace(
+            snapshot,
+            heap=_labelled(heap, sites),
+            capture=replace(snapshot.capture, types=types),
+        )
+
+    def _bias(self, heap: Profile) -> int:
+        """Return what the loader added to the addresses of the code.
+
+        From the mapping that holds it (abi of ELF: a segment's file offset decides); 0 where no
+        mapping fits, as for a text profile of an executable at a fixed address.
+        """
+        code = [segment for segment in self.executable.image.segments if segment.executable]
+        for at in _by_use(heap):
+            mapping = heap.mappings[at]
+            for segment in code:
+                page = mapping.offset - segment.offset % 4096
+                if segment.offset - 4096 < page <= segment.offset + segment.file_size:
+                    return mapping.start - mapping.offset + segment.offset - segment.address
+        return 0
+
+    def _match(self, heap: Profile, bias: int) -> Match:
+        locations = heap.locations
+        named = np.flatnonzero(np.diff(locations.line_start) > 0)
+        chosen = named[np.linspace(0, len(named) - 1, min(len(named), _CHECKED)).astype(int)]
+        matched = 0
+        for at in chosen.tolist():
+            frames = self.executable.pclntab.inline_frames(int(locations.address[at]) - bias)
+            read = [(_plain(frame.name), frame.line) for frame in frames]
+            matched += read == list(_lines(heap, at))
+        return Match(checked=len(chosen), matched=matched)
+
+
+def _by_use(heap: Profile) -> Iterable[int]:
+    """Return the mappings that locations lie in, the most used first."""
+    used = heap.locations.mapping[heap.locations.mapping >= 0]
+    counts = np.bincount(used, minlength=len(heap.mappings))
+    return [at for at in np.argsort(-counts, kind="stable").tolist() if counts[at]]
+
+
+def _lines(heap: Profile, location: int) -> Iterator[tuple[str, int]]:
+    locations = heap.locations
+    for line in range(locations.line_start[location], locations.line_start[location + 1]):
+        name = heap.strings[heap.functions.name[locations.line_function[line]]]
+        yield _plain(name), int(locations.line_number[line])
+
+
+def _plain(function: str) -> str:
+    """Return a function's name without type arguments, which text profiles shorten to `[...]`."""
+    return function.partition("[")[0]
+
+
+def _type(site: Site) -> str:
+    """Return the type as Go prints it (`[]uint8`), empty where none is known well enough."""
+    if site.certainty.trustworthy or site.certainty is Certainty.INFERRED:
+        return _READABLE.sub(lambda name: _AS_GO_PRINTS[name[0]], site.type_name)
+    return ""
+
+
+def _labelled(heap: Profile, sites: Sequence[Site]) -> Profile:
+    """Return `heap` with the labels of `sites`, one per sample, in place of earlier ones."""
+    texts = {text: at for at, text in reversed(list(enumerate(heap.strings)))}
+
+    def index(text: str) -> int:
+        return texts.setdefault(text, len(texts)) if text else -1
+
+    # One number per distinct string, so that setdefault's length is the next free one.
+    texts |= {f"\0{at}": at for at, text in enumerate(heap.strings) if texts[text] != at}
+    columns = {
+        TYPE: [index(_type(site)) for site in sites],
+        ALLOC: [index(_WORDS.get(site.kind, "")) for site in sites],
+        CERTAINTY: [
+            index("inferred" if site.certainty is Certainty.INFERRED else "") for site in sites
+        ],
+    }
+    keys = {key: index(key) for key in columns}
+    strings = [""] * len(texts)
+    for text, at in texts.items():
+        strings[at] = heap.strings[at] if at < len(heap.strings) else text
+    old = heap.labels
+    kept = np.flatnonzero(~np.isin(old.key, np.array(list(keys.values()), dtype=np.int32)))
+    parts = [_part(keys[key], np.array(values, dtype=np.int32)) for key, values in columns.items()]
+    labels = _merged([_taken(old, kept), *parts])
+    return replace(heap, labels=labels, strings=tuple(strings))
+
+
+def _part(key: int, values: Int32s) -> Labels:
+    samples = np.flatnonzero(values >= 0).astype(np.int32)
+    return Labels(
+        sample=samples,
+        key=np.full(len(samples), key, dtype=np.int32),
+        string=values[samples],
+        number=np.zeros(len(samples), dtype=np.int64),
+        unit=np.zeros(len(samples), dtype=np.int32),
+    )
+
+
+def _taken(labels: Labels, rows: np.ndarray) -> Labels:
+    return Labels(
+        sample=labels.sample[rows],
+        key=labels.key[rows],
+        string=labels.string[rows],
+        number=labels.number[rows],
+        unit=labels.unit[rows],
+    )
+
+
+def _merged(parts: Sequence[Labels]) -> Labels:
+    """Return all labels in the order of their samples."""
+    everything = Labels(
+        sample=np.concatenate([part.sample for part in parts]),
+        key=np.concatenate([part.key for part in parts]),
+        string=np.concatenate([part.string for part in parts]),
+        number=np.concatenate([part.number for part in parts]),
+        unit=np.concatenate([part.unit for part in parts]),
+    )
+    return _taken(everything, np.argsort(everything.sample, kind="stable"))
