@@ -7,6 +7,8 @@ The answers become labels of the heap profile, which any pprof tool can filter b
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from memsnap.gobin.kinds import AllocKind
 from memsnap.gobin.site import Certainty, Site
 from memsnap.gobin.sites import Resolver
 from memsnap.pprof.heap import heap_samples
-from memsnap.pprof.profile import Int32s, Labels, Profile
+from memsnap.pprof.profile import Int32s, Int64s, Labels, Profile
 from memsnap.snapshot import Snapshot, Types
 
 TYPE, ALLOC, CERTAINTY = "type", "alloc", "certainty"
@@ -55,12 +57,34 @@ class Match:
         return self.checked > 0 and self.matched >= _ENOUGH_MATCHES * self.checked
 
 
-class Attributor:
-    """Attributes snapshots of one executable, and remembers what it has resolved."""
+class Answer(NamedTuple):
+    """What the labels of a sample say; empty texts where there is nothing to say."""
 
-    def __init__(self, executable: Executable) -> None:
+    type: str
+    alloc: str
+    certainty: str
+
+
+Answers = dict[bytes, Answer]
+"""Answers by the digest of a stack and an object size, for one build."""
+
+
+class Attributor:
+    """Attributes snapshots of one executable, and remembers what it has resolved.
+
+    `answers` are those of earlier runs; `is_extended` tells whether there are more by now.
+    """
+
+    def __init__(self, executable: Executable, answers: Answers | None = None) -> None:
         self.executable = executable
+        self.answers: Answers = answers if answers is not None else {}
+        self._known = len(self.answers)
         self._resolver = Resolver(executable)
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether sites were resolved that the first answers did not hold."""
+        return len(self.answers) > self._known
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types; those that it had are replaced.
@@ -77,15 +101,8 @@ class Attributor:
                 hint="give the very file that ran: builds differ though their sources do not",
             )
         samples = heap_samples(heap, name=snapshot.name)
-        addresses = (heap.locations.address.astype(np.int64) - bias).tolist()
-        starts, stack = heap.stack_start.tolist(), heap.stack.tolist()
-        sites = [
-            self._resolver.site(tuple(addresses[at] for at in stack[first:last]), size)
-            for first, last, size in zip(
-                starts, starts[1:], samples.object_bytes.tolist(), strict=False
-            )
-        ]
-        typed = np.array([bool(_type(site)) for site in sites], dtype=np.bool_)
+        answers = self._answers(heap, bias, samples.object_bytes)
+        typed = np.array([bool(answer.type) for answer in answers], dtype=np.bool_)
         live = samples.live_bytes
         types = Types(
             executable=self.executable.name,
@@ -97,9 +114,23 @@ class Attributor:
         )
         return replace(
             snapshot,
-            heap=_labelled(heap, sites),
+            heap=_labelled(heap, answers),
             capture=replace(snapshot.capture, types=types),
         )
+
+    def _answers(self, heap: Profile, bias: int, sizes: Int64s) -> list[Answer]:
+        """Return an answer per sample; each stack of a size is resolved once for all runs."""
+        addresses = heap.locations.address - np.uint64(bias % (1 << 64))
+        starts, stack = heap.stack_start.tolist(), addresses[heap.stack]
+        found = []
+        for first, last, size in zip(starts, starts[1:], sizes.tolist(), strict=False):
+            raw = stack[first:last].tobytes() + size.to_bytes(8, "little", signed=True)
+            key = blake2b(raw, digest_size=16).digest()
+            if key not in self.answers:
+                site = self._resolver.site(tuple(stack[first:last].tolist()), size)
+                self.answers[key] = _answer(site)
+            found.append(self.answers[key])
+        return found
 
     def _bias(self, heap: Profile) -> int:
         """Return what the loader added to the addresses of the code.
@@ -147,15 +178,20 @@ def _plain(function: str) -> str:
     return function.partition("[")[0]
 
 
-def _type(site: Site) -> str:
-    """Return the type as Go prints it (`[]uint8`), empty where none is known well enough."""
-    if site.certainty.trustworthy or site.certainty is Certainty.INFERRED:
-        return _READABLE.sub(lambda name: _AS_GO_PRINTS[name[0]], site.type_name)
-    return ""
+def _answer(site: Site) -> Answer:
+    """Return the labels of a site: the type as Go prints it, if it is known well enough."""
+    inferred = site.certainty is Certainty.INFERRED
+    known = site.certainty.trustworthy or inferred
+    printed = _READABLE.sub(lambda name: _AS_GO_PRINTS[name[0]], site.type_name)
+    return Answer(
+        type=printed if known else "",
+        alloc=_WORDS.get(site.kind, ""),
+        certainty=site.certainty.value if inferred and printed else "",
+    )
 
 
-def _labelled(heap: Profile, sites: Sequence[Site]) -> Profile:
-    """Return `heap` with the labels of `sites`, one per sample, in place of earlier ones."""
+def _labelled(heap: Profile, answers: Sequence[Answer]) -> Profile:
+    """Return `heap` with the labels of `answers`, one per sample, in place of earlier ones."""
     texts = {text: at for at, text in reversed(list(enumerate(heap.strings)))}
 
     def index(text: str) -> int:
@@ -164,11 +200,9 @@ def _labelled(heap: Profile, sites: Sequence[Site]) -> Profile:
     # One number per distinct string, so that setdefault's length is the next free one.
     texts |= {f"\0{at}": at for at, text in enumerate(heap.strings) if texts[text] != at}
     columns = {
-        TYPE: [index(_type(site)) for site in sites],
-        ALLOC: [index(_WORDS.get(site.kind, "")) for site in sites],
-        CERTAINTY: [
-            index("inferred" if site.certainty is Certainty.INFERRED else "") for site in sites
-        ],
+        TYPE: [index(answer.type) for answer in answers],
+        ALLOC: [index(answer.alloc) for answer in answers],
+        CERTAINTY: [index(answer.certainty) for answer in answers],
     }
     keys = {key: index(key) for key in columns}
     strings = [""] * len(texts)

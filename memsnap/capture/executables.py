@@ -5,8 +5,9 @@ Types are an addition: where they cannot be had, the capture stands as it is, wi
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from memsnap.attribution import Attributor
+from memsnap.attribution import Answers, Attributor
 from memsnap.errors import FileError, FormatError, MemsnapError
 from memsnap.gobin.executable import Executable
 from memsnap.snapshot import Snapshot
@@ -14,14 +15,27 @@ from memsnap.snapshot import Snapshot
 _MOST_FILES = 10_000  # looked at in a folder of executables
 
 
+class Memory(Protocol):
+    """Keeps answers between runs, by build; see `storage.typecache`."""
+
+    def load(self, build: str) -> Answers:
+        """Return what is known of a build."""
+        ...
+
+    def save(self, build: str, answers: Answers) -> None:
+        """Keep what is known of a build."""
+        ...
+
+
 class TypeSource:
     """Where executables come from: a file, a folder of builds, or the process itself.
 
-    Executables stay open for the snapshots of one series.  Use it as a context manager.
+    Executables stay open for the snapshots of one series, and what was resolved goes to `memory`
+    in the end.  Use it as a context manager.
     """
 
-    def __init__(self, *, file: str = "", folder: str = "") -> None:
-        self._file, self._folder = file, folder
+    def __init__(self, *, file: str = "", folder: str = "", memory: Memory | None = None) -> None:
+        self._file, self._folder, self._memory = file, folder, memory
         self._open: dict[str, Attributor] = {}
 
     def __enter__(self) -> "TypeSource":
@@ -29,6 +43,9 @@ class TypeSource:
 
     def __exit__(self, *_: object) -> None:
         for attributor in self._open.values():
+            build = attributor.executable.image.go_build_id
+            if self._memory and build and attributor.is_extended:
+                self._memory.save(build, attributor.answers)
             attributor.executable.close()
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
@@ -39,7 +56,10 @@ class TypeSource:
         """
         path, name = self._find(snapshot)
         if path not in self._open:
-            self._open[path] = Attributor(Executable.open(path, name=name))
+            executable = Executable.open(path, name=name)
+            build = executable.image.go_build_id
+            known = self._memory.load(build) if self._memory and build else None
+            self._open[path] = Attributor(executable, known)
         return self._open[path].attribute(snapshot)
 
     def attribute_if_possible(self, snapshot: Snapshot) -> Snapshot:

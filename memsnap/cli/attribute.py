@@ -31,6 +31,7 @@ def attribute(source: str, **given: Any) -> int:
     from memsnap.capture.executables import TypeSource
     from memsnap.errors import UsageError
     from memsnap.storage.snapfile import to_bytes
+    from memsnap.storage.typecache import TypeCache
 
     if bool(given["exe"]) == bool(given["exe_dir"]):
         raise UsageError("give either --exe FILE or --exe-dir DIR")
@@ -38,7 +39,7 @@ def attribute(source: str, **given: Any) -> int:
     (snapshot,) = options.load_all((source,), given)
     if not given["output"] and not source.endswith(".snap"):
         raise UsageError(f"{source} is no .snap file to add to", hint="give -o FILE.snap")
-    with TypeSource(file=given["exe"], folder=given["exe_dir"]) as types:
+    with TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache()) as types:
         typed = types.attribute(snapshot)
     options.write_out(output, to_bytes(typed))
     coverage = typed.capture.types

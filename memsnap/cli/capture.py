@@ -115,6 +115,7 @@ def _take(
     from memsnap.capture.executables import TypeSource
     from memsnap.capture.series import Listeners, capture_series
     from memsnap.capture.visit import Options
+    from memsnap.storage.typecache import TypeCache
 
     failures = 0
 
@@ -133,7 +134,7 @@ def _take(
         report=Listeners(on_failure=failed),
     )
     written: list[tuple[str, Snapshot]] = []
-    sources = TypeSource(file=given["exe"], folder=given["exe_dir"])
+    sources = TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache())
     try:
         with sources:
             for snapshot in _with_progress(series, count, given["interval"]):

@@ -52,9 +52,7 @@ class ListedSite:
     site: Site
 
 
-def list_sites(
-    executable: Executable, *, progress: Progress | None = None
-) -> Iterator[ListedSite]:
+def list_sites(executable: Executable, *, progress: Progress | None = None) -> Iterator[ListedSite]:
     """Yield the allocation sites outside the runtime, by address.
 
     Raises FormatError where the function table turns out to be damaged.

@@ -105,6 +105,32 @@ def test_focus_names_types_as_in_go(focus: str, wanted: list[str]) -> None:
     assert [kind for kind in TYPES if matches(kind)] == wanted
 
 
+@pytest.mark.parametrize(
+    ("focus", "labels"),
+    [
+        ("[]byte", ["[]byte", "[]uint8"]),
+        ("[]uint8", ["[]byte", "[]uint8"]),
+        ("byte", ["byte", "uint8"]),
+        ("[]rune", ["[]rune", "[]int32"]),
+        ("int32", ["rune", "int32"]),
+        ("any", ["any", "interface {}"]),
+        ("interface {}", ["any", "interface {}"]),
+        ("map[string]any", ["map[string]any", "map[string]interface {}"]),
+        ("map[string]interface{}", ["map[string]any", "map[string]interface {}"]),
+        ("[]*interface {}", ["[]*any", "[]*interface {}"]),
+        ("Cache[byte,*]", ["main.Cache[byte,any]", "main.Cache[uint8,interface {}]"]),
+    ],
+)
+def test_two_names_of_one_type_find_it_however_it_is_labelled(
+    focus: str, labels: list[str]
+) -> None:
+    matches = names.type_filter(focus)
+
+    assert [label for label in labels if matches(label)] == labels
+    assert not matches("main.byte")
+    assert not matches("main.any")
+
+
 HANDLE = [name for name in FUNCTIONS if ".handle" in name and "All" not in name]
 
 
