@@ -65,8 +65,9 @@ _ACCESS = [
 
 def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the types in the captures on the command line that begin with `incomplete`."""
-    given = ctx.params.get("sources") or [ctx.params.get("source")]
-    files = [Path(source) for source in given if source and Path(source).is_file()]
+    # With the value of --focus missing, click has no arguments parsed: take the words themselves.
+    words = os.environ.get("COMP_WORDS", "").split()
+    files = [Path(word) for word in words if Path(word).is_file()]
     if not files:
         return []
     from memsnap.errors import MemsnapError

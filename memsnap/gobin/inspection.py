@@ -25,8 +25,9 @@ _DWARF = (".debug_info", ".zdebug_info")
 class FileFacts:
     """The file itself: `name` as it was given, build ids empty where there are none.
 
-    `code_bytes` is the machine code of Go's functions; `layout_since` is the first Go release whose tables look like this one's.  `symbols` and
-    `dwarf` say whether the linker left them in; None where the section headers are gone.
+    `code_bytes` is the machine code of Go's functions; `layout_since` is the first Go release
+    whose tables look like this one's.  `symbols` and `dwarf` say whether the linker left them in;
+    None where the section headers are gone.
     """
 
     name: str
