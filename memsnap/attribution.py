@@ -5,6 +5,7 @@ The answers become labels of the heap profile, which any pprof tool can filter b
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -15,16 +16,20 @@ import numpy as np
 from memsnap.errors import FormatError
 from memsnap.gobin.executable import Executable
 from memsnap.gobin.kinds import AllocKind
-from memsnap.gobin.site import Certainty, Site
+from memsnap.gobin.site import Certainty, Site, unknown
 from memsnap.gobin.sites import Resolver
 from memsnap.pprof.heap import heap_samples
-from memsnap.pprof.profile import Int32s, Int64s, Labels, Profile
+from memsnap.pprof.profile import Bools, Int32s, Int64s, Labels, Profile
 from memsnap.snapshot import Snapshot, Types
 
 TYPE, ALLOC, CERTAINTY = "type", "alloc", "certainty"
+NO_TYPES = "No types: "  # how the note begins that says why a capture has none
 
 _ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, a wrong one few
 _CHECKED = 400  # locations, spread over the profile
+_VOTERS = 100  # locations that tell where the code lies, where no mapping does
+_PAGE = 4096  # bytes; the loader moves code by whole pages
+_MOST_PAGES = 64  # of one function that are searched
 # What people write, and what reflect prints.
 _AS_GO_PRINTS = {"byte": "uint8", "rune": "int32", "any": "interface {}"}
 _READABLE = re.compile(r"(?<![\w.])(?:byte|rune|any)(?![\w.])")
@@ -92,15 +97,11 @@ class Attributor:
         Raises FormatError, with the counts, where the executable is of another build.
         """
         heap = snapshot.heap
-        bias = self._bias(heap)
-        match = self._match(heap, bias)
-        if not match.is_same_build:
-            raise FormatError(
-                f"{self.executable.name} is not the executable behind {snapshot.name}: "
-                f"{match.matched} of {match.checked} places in the code agree",
-                hint="give the very file that ran: builds differ though their sources do not",
-            )
         samples = heap_samples(heap, name=snapshot.name)
+        bias, inside = self._place(heap)
+        match = self._match(heap, bias, inside)
+        if len(heap) and not match.is_same_build:
+            raise _another_build(self.executable.name, snapshot.name, match)
         answers = self._answers(heap, bias, samples.object_bytes)
         typed = np.array([bool(answer.type) for answer in answers], dtype=np.bool_)
         live = samples.live_bytes
@@ -115,48 +116,123 @@ class Attributor:
         return replace(
             snapshot,
             heap=_labelled(heap, answers),
-            capture=replace(snapshot.capture, types=types),
+            capture=replace(
+                snapshot.capture,
+                types=types,
+                notes=tuple(
+                    note for note in snapshot.capture.notes if not note.startswith(NO_TYPES)
+                ),
+            ),
         )
 
     def _answers(self, heap: Profile, bias: int, sizes: Int64s) -> list[Answer]:
         """Return an answer per sample; each stack of a size is resolved once for all runs."""
         addresses = heap.locations.address - np.uint64(bias % (1 << 64))
         starts, stack = heap.stack_start.tolist(), addresses[heap.stack]
+        logical = _has_logical_frames(heap)
         found = []
         for first, last, size in zip(starts, starts[1:], sizes.tolist(), strict=False):
             raw = stack[first:last].tobytes() + size.to_bytes(8, "little", signed=True)
             key = blake2b(raw, digest_size=16).digest()
             if key not in self.answers:
-                site = self._resolver.site(tuple(stack[first:last].tolist()), size)
-                self.answers[key] = _answer(site)
+                frames = stack[first:last].tolist()
+                self.answers[key] = self._resolved(frames, size, logical=logical)
             found.append(self.answers[key])
         return found
 
-    def _bias(self, heap: Profile) -> int:
-        """Return what the loader added to the addresses of the code.
+    def _resolved(self, stack: list[int], size: int, *, logical: bool) -> Answer:
+        """Return the answer to one stack; none where its addresses lead to no code."""
+        try:
+            return _answer(self._resolver.site(self._physical(stack) if logical else stack, size))
+        except FormatError:
+            return _answer(unknown())
 
-        From the mapping that holds it (abi of ELF: a segment's file offset decides); 0 where no
-        mapping fits, as for a text profile of an executable at a fixed address.
+    def _physical(self, stack: list[int]) -> list[int]:
+        """Drop what text profiles invent for the callers of inlined functions.
+
+        Those addresses lie in the code of the caller that holds the call, which stands before.
+        """
+        kept: list[int] = []
+        invented: list[int] = []
+        for address in stack:
+            if address not in invented:
+                kept.append(address)
+                calls = self.executable.pclntab.inlined_calls(address)
+                invented = [call.parent_pc for call in calls]
+        return kept
+
+    def _place(self, heap: Profile) -> tuple[int, Bools]:
+        """Return what the loader added to the addresses of the code, and which locations it holds.
+
+        From the mapping that holds it (abi of ELF: a segment's file offset decides).  Where none
+        fits, as in a text profile, all locations count, and their names and lines tell.
         """
         code = [segment for segment in self.executable.image.segments if segment.executable]
         for at in _by_use(heap):
             mapping = heap.mappings[at]
             for segment in code:
-                page = mapping.offset - segment.offset % 4096
-                if segment.offset - 4096 < page <= segment.offset + segment.file_size:
-                    return mapping.start - mapping.offset + segment.offset - segment.address
-        return 0
+                page = mapping.offset - segment.offset % _PAGE
+                if segment.offset - _PAGE < page <= segment.offset + segment.file_size:
+                    bias = mapping.start - mapping.offset + segment.offset - segment.address
+                    return bias, heap.locations.mapping == at
+        moved = self._voted_bias(heap) if self.executable.image.pie else 0
+        return moved, np.ones(len(heap.locations), dtype=np.bool_)
 
-    def _match(self, heap: Profile, bias: int) -> Match:
-        locations = heap.locations
-        named = np.flatnonzero(np.diff(locations.line_start) > 0)
-        chosen = named[np.linspace(0, len(named) - 1, min(len(named), _CHECKED)).astype(int)]
-        matched = 0
-        for at in chosen.tolist():
-            frames = self.executable.pclntab.inline_frames(int(locations.address[at]) - bias)
-            read = [(_plain(frame.name), frame.line) for frame in frames]
-            matched += read == list(_lines(heap, at))
+    def _voted_bias(self, heap: Profile) -> int:
+        """Return the bias that most locations agree on: those of a name and line fit few places."""
+        votes: Counter[int] = Counter()
+        locations, pclntab = heap.locations, self.executable.pclntab
+        for at in _spread(np.flatnonzero(np.diff(locations.line_start) > 0), _VOTERS):
+            holder = locations.line_function[locations.line_start[at + 1] - 1]
+            function = pclntab.by_name(heap.strings[heap.functions.name[holder]])
+            if function is None:
+                continue
+            address = int(locations.address[at])
+            first = function.entry + (address - function.entry) % _PAGE
+            last = min(function.end, first + _MOST_PAGES * _PAGE)
+            votes.update(
+                address - pc for pc in range(first, last, _PAGE) if self._agrees(heap, at, pc)
+            )
+        return votes.most_common(1)[0][0] if votes else 0
+
+    def _match(self, heap: Profile, bias: int, inside: Bools) -> Match:
+        named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & inside)
+        chosen = _spread(named, _CHECKED)
+        matched = sum(
+            self._agrees(heap, at, int(heap.locations.address[at]) - bias) for at in chosen
+        )
         return Match(checked=len(chosen), matched=matched)
+
+    def _agrees(self, heap: Profile, location: int, pc: int) -> bool:
+        """Whether the code at `pc` is what the profile says of a location."""
+        frames = self.executable.pclntab.inline_frames(pc)
+        read = [(_plain(frame.name), frame.line) for frame in frames]
+        lines = list(_lines(heap, location))
+        return (read[:1] if _has_logical_frames(heap) else read) == lines
+
+
+def _another_build(executable: str, profile: str, match: Match) -> FormatError:
+    if not match.checked:
+        return FormatError(
+            f"{profile} names no functions of {executable}: nothing tells that it is the same build"
+        )
+    return FormatError(
+        f"{executable} is not the executable behind {profile}: "
+        f"{match.matched} of {match.checked} places in the code agree",
+        hint="give the very file that ran: builds differ though their sources do not",
+    )
+
+
+def _has_logical_frames(heap: Profile) -> bool:
+    """Whether inlined functions have locations of their own, as in Go's text profiles."""
+    return not heap.mappings and bool((np.diff(heap.locations.line_start) <= 1).all())
+
+
+def _spread(places: np.ndarray, count: int) -> list[int]:
+    """Return at most `count` of `places`, evenly spread."""
+    steps = np.linspace(0, len(places) - 1, min(len(places), count)).astype(np.int64)
+    chosen: list[int] = places[steps].tolist()
+    return chosen
 
 
 def _by_use(heap: Profile) -> Iterable[int]:
@@ -192,24 +268,25 @@ def _answer(site: Site) -> Answer:
 
 def _labelled(heap: Profile, answers: Sequence[Answer]) -> Profile:
     """Return `heap` with the labels of `answers`, one per sample, in place of earlier ones."""
-    texts = {text: at for at, text in reversed(list(enumerate(heap.strings)))}
+    strings = list(heap.strings)
+    texts = {text: at for at, text in reversed(list(enumerate(strings)))}
 
     def index(text: str) -> int:
-        return texts.setdefault(text, len(texts)) if text else -1
+        if text and text not in texts:
+            texts[text] = len(strings)
+            strings.append(text)
+        return texts[text] if text else -1
 
-    # One number per distinct string, so that setdefault's length is the next free one.
-    texts |= {f"\0{at}": at for at, text in enumerate(heap.strings) if texts[text] != at}
     columns = {
         TYPE: [index(answer.type) for answer in answers],
         ALLOC: [index(answer.alloc) for answer in answers],
         CERTAINTY: [index(answer.certainty) for answer in answers],
     }
     keys = {key: index(key) for key in columns}
-    strings = [""] * len(texts)
-    for text, at in texts.items():
-        strings[at] = heap.strings[at] if at < len(heap.strings) else text
     old = heap.labels
-    kept = np.flatnonzero(~np.isin(old.key, np.array(list(keys.values()), dtype=np.int32)))
+    # A text may stand several times among the strings.
+    ours = [at for at, text in enumerate(strings) if text in keys]
+    kept = np.flatnonzero(~np.isin(old.key, np.array(ours, dtype=np.int32)))
     parts = [_part(keys[key], np.array(values, dtype=np.int32)) for key, values in columns.items()]
     labels = _merged([_taken(old, kept), *parts])
     return replace(heap, labels=labels, strings=tuple(strings))

@@ -1,13 +1,15 @@
 """A service whose types are known: it keeps the requests, and the JSON, that it is sent."""
 
+import functools
 import http.client
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import toolchains
-from services import Service
+from services import Service, running
 
 PROGRAMS = Path(__file__).parent / "typed_programs"
 STRIPPED = ("-ldflags=-s -w",)
@@ -27,6 +29,24 @@ _ORDER = {
 def program(*flags: str) -> Path:
     """Return the executable of the service, built with these flags."""
     return toolchains.current().build(PROGRAMS / "requests", flags=flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a filled service sent, and the executable that ran."""
+
+    executable: Path
+    proto: bytes
+    text: bytes
+
+
+@functools.cache
+def recorded(*flags: str) -> Recorded:
+    """Return the heap profiles of the service, built with these flags and filled."""
+    executable = program(*flags)
+    with running(executable, env=EVERY_OBJECT) as service:
+        fill(service)
+        return Recorded(executable, service.heap(), service.heap_text().encode())
 
 
 def fill(service: Service, count: int = KEPT) -> None:

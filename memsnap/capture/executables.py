@@ -4,15 +4,18 @@ Types are an addition: where they cannot be had, the capture stands as it is, wi
 """
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from memsnap.attribution import Answers, Attributor
-from memsnap.errors import FileError, FormatError, MemsnapError
+from memsnap.attribution import NO_TYPES, Answers, Attributor
+from memsnap.capture.gobuild import GoBuild, read_build
+from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
 from memsnap.gobin.executable import Executable
 from memsnap.snapshot import Snapshot
 
 _MOST_FILES = 10_000  # looked at in a folder of executables
+_MOST_CANDIDATES = 20  # of them, compared with a profile
 
 
 class Memory(Protocol):
@@ -35,8 +38,10 @@ class TypeSource:
     """
 
     def __init__(self, *, file: str = "", folder: str = "", memory: Memory | None = None) -> None:
+        if file and folder:
+            raise UsageError("give either --exe FILE or --exe-dir DIR")
         self._file, self._folder, self._memory = file, folder, memory
-        self._open: dict[str, Attributor] = {}
+        self._open: dict[tuple[str, int | None], Attributor] = {}
 
     def __enter__(self) -> "TypeSource":
         return self
@@ -54,31 +59,11 @@ class TypeSource:
         Raises FileError where no executable can be found or read, FormatError where it is no Go
         executable or of another build.
         """
-        path, name = self._find(snapshot)
-        if path not in self._open:
-            executable = Executable.open(path, name=name)
-            build = executable.image.go_build_id
-            known = self._memory.load(build) if self._memory and build else None
-            self._open[path] = Attributor(executable, known)
-        return self._open[path].attribute(snapshot)
-
-    def attribute_if_possible(self, snapshot: Snapshot) -> Snapshot:
-        """Return `snapshot` with types, or as it is with a note that says why it has none."""
-        try:
-            return self.attribute(snapshot)
-        except MemsnapError as error:
-            note = f"No types: {error.message}."
-            capture = snapshot.capture
-            return replace(snapshot, capture=replace(capture, notes=(*capture.notes, note)))
-
-    def _find(self, snapshot: Snapshot) -> tuple[str, str]:
-        """Return the path to open and the name that errors call it."""
         process = snapshot.capture.process
         if self._file:
-            return self._file, self._file
+            return self._by(self._file, snapshot)
         if self._folder:
-            found = str(_in_folder(Path(self._folder), snapshot))
-            return found, found
+            return self._by_folder(Path(self._folder), snapshot)
         if process.pid is None:
             raise FileError(
                 "the executable is on another machine",
@@ -86,35 +71,86 @@ class TypeSource:
             )
         # The link of /proc leads to the file that runs, though it be deleted or replaced, and
         # into containers.
-        return f"/proc/{process.pid}/exe", process.executable or f"pid {process.pid}"
+        path, name = f"/proc/{process.pid}/exe", process.executable or f"pid {process.pid}"
+        return self._by(path, snapshot, name=name, started=process.start_time_ns)
+
+    def attribute_if_possible(self, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types, or as it is with a note that says why it has none."""
+        try:
+            return self.attribute(snapshot)
+        except MemsnapError as error:
+            hint = f" (try: {error.hint})" if error.hint else ""
+            note = f"{NO_TYPES}{error.message}{hint}."
+            capture = snapshot.capture
+            return replace(snapshot, capture=replace(capture, notes=(*capture.notes, note)))
+
+    def _by(
+        self, path: str, snapshot: Snapshot, *, name: str = "", started: int | None = None
+    ) -> Snapshot:
+        """Return `snapshot` with types of the executable at `path`, which errors call `name`.
+
+        `started` tells processes of one id apart.
+        """
+        if (path, started) not in self._open:
+            executable = Executable.open(path, name=name or path)
+            build = executable.image.go_build_id
+            known = self._memory.load(build) if self._memory and build else None
+            self._open[path, started] = Attributor(executable, known)
+        return self._open[path, started].attribute(snapshot)
+
+    def _by_folder(self, folder: Path, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types of the file below `folder` that is its build."""
+        candidates = _in_folder(folder, snapshot)
+        refusals = []
+        for path in candidates:
+            try:
+                return self._by(str(path), snapshot)
+            except (FileError, FormatError) as error:
+                refusals.append(error)
+        if len(refusals) == 1:
+            raise refusals[0]
+        raise FormatError(
+            f"none of the {len(candidates)} files in {folder} that are named like it is the "
+            f"executable behind {snapshot.name}",
+            hint="name the executable itself: --exe FILE",
+        )
 
 
-def _in_folder(folder: Path, snapshot: Snapshot) -> Path:
-    """Return the build of `snapshot` among the files below `folder`: by build id, else by name."""
+def _in_folder(folder: Path, snapshot: Snapshot) -> list[Path]:
+    """Return what may be the build of `snapshot` below `folder`: by build id, then by name."""
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder", hint="give a folder of executables")
+    try:
+        files = sorted(islice((path for path in folder.rglob("*") if path.is_file()), _MOST_FILES))
+    except OSError as error:
+        raise FileError(f"{folder} cannot be searched: {error.strerror}") from error
     process = snapshot.capture.process
     mapped = next((mapping for mapping in snapshot.heap.mappings if mapping.file), None)
     build_id = process.build_id or (mapped.build_id if mapped else "")
+    known = GoBuild(build_id=build_id, go_build_id=process.go_build_id)
     wanted = Path(process.executable or (mapped.file if mapped else "")).name
-    try:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())[:_MOST_FILES]
-    except OSError as error:
-        raise FileError(f"{folder} cannot be searched: {error.strerror}") from error
-    for path in files if build_id else []:
-        if _build_id(path) == build_id:
-            return path
-    named = [path for path in files if wanted and path.name == wanted]
-    if len(named) == 1:
-        return named[0]
-    what = f"build {build_id[:12]}" if build_id else f"a file named {wanted or '?'}"
-    raise FileError(
-        f"{folder} holds {'several files named ' + wanted if named else 'no ' + what}",
-        hint="name the executable itself: --exe FILE",
-    )
+    # A profile's build id is that of the file at the path of the executable, which may have been
+    # replaced: what is named alike comes after it.
+    same_build = [path for path in files if _is_build(path, known)]
+    same_name = [path for path in files if path.name == wanted and path not in same_build]
+    if not same_build + same_name:
+        parts = [f"named {wanted}"] if wanted else []
+        parts += [f"of build {build_id[:12]}"] if build_id else []
+        raise FileError(
+            f"{folder} holds no file {' or '.join(parts) or 'that fits'}",
+            hint="name the executable itself: --exe FILE",
+        )
+    return [*same_build, *same_name][:_MOST_CANDIDATES]
 
 
-def _build_id(path: Path) -> str:
+def _is_build(path: Path, known: GoBuild) -> bool:
+    if not (known.build_id or known.go_build_id):
+        return False
     try:
-        with Executable.open(path) as executable:
-            return executable.image.build_id
-    except (FormatError, FileError):
-        return ""  # no Go executable: not the one
+        found = read_build(path)
+    except (OSError, ValueError):  # unreadable, or too short to be mapped
+        return False
+    if found is None:
+        return False
+    pairs = ((known.go_build_id, found.go_build_id), (known.build_id, found.build_id))
+    return any(mine == other for mine, other in pairs if mine)

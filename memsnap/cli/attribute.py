@@ -28,6 +28,7 @@ def attribute(source: str, **given: Any) -> int:
     memsnap attribute a.snap --exe ./service
     memsnap attribute heap.pb.gz --exe-dir /srv/builds -o heap.snap
     """
+    from memsnap.api import is_target
     from memsnap.capture.executables import TypeSource
     from memsnap.errors import UsageError
     from memsnap.storage.snapfile import to_bytes
@@ -36,9 +37,9 @@ def attribute(source: str, **given: Any) -> int:
     if bool(given["exe"]) == bool(given["exe_dir"]):
         raise UsageError("give either --exe FILE or --exe-dir DIR")
     output = given["output"] or source
-    (snapshot,) = options.load_all((source,), given)
-    if not given["output"] and not source.endswith(".snap"):
+    if not given["output"] and (is_target(source) or not source.endswith(".snap")):
         raise UsageError(f"{source} is no .snap file to add to", hint="give -o FILE.snap")
+    (snapshot,) = options.load_all((source,), given)
     with TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache()) as types:
         typed = types.attribute(snapshot)
     options.write_out(output, to_bytes(typed))
