@@ -381,13 +381,31 @@ def address_before(code: bytes, address: int, register: int) -> Sequence[int]:
     nor write the register; the answer is a list of none or one.
     """
     pattern = bytes((0x48 | (register & 8) >> 1, 0x8D, 0x05 | (register & 7) << 3))
-    at = code.rfind(pattern)
-    if at < 0 or at + 7 > len(code):
-        return ()
+    first = _undisturbed(code, address, register, pattern)
+    return (first.value,) if first else ()
+
+
+def has_number(code: bytes, address: int, register: int, number: int) -> bool:
+    """Whether `code` plainly ends with a number in one of the first eight registers.
+
+    Numbers up to 32 bits, as MOVL writes them; False where that cannot be told.
+    """
+    if not 0 < number < 1 << 32 or register > DI:
+        return False
+    pattern = bytes((0xB8 | register,)) + number.to_bytes(4, "little")
+    first = _undisturbed(code, address, register, pattern)
+    return first is not None and (first.op, first.value) == (Op.CONST, number)
+
+
+def _undisturbed(code: bytes, address: int, register: int, start: bytes) -> Instruction | None:
+    """Return the last instruction that begins with `start`, if straight code keeps its result."""
+    at = code.rfind(start)
+    if at < 0:
+        return None
     tail = decode(code[at:], address - (len(code) - at))
     if tail is None or any(_disturbs(step, register) for step in tail[1:]):
-        return ()
-    return (tail[0].value,)
+        return None
+    return tail[0]
 
 
 _STRAIGHT = frozenset((Op.NOP, Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
@@ -414,4 +432,5 @@ MACHINE = Machine(
     decode=decode,
     call_before=call_before,
     address_before=address_before,
+    has_number=has_number,
 )

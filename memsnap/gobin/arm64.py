@@ -318,6 +318,11 @@ def address_before(code: bytes, address: int, register: int) -> Sequence[int]:
     return ()
 
 
+def has_number(code: bytes, address: int, register: int, number: int) -> bool:
+    """Whether `code` plainly ends with a number in a register; False where that is not told."""
+    return tuple(address_before(code, address, register)) == (number,)
+
+
 def _written(step: Instruction) -> Iterator[int]:
     if step.op is Op.CLOBBER:
         yield from (number for number in range(33) if step.dst >> number & 1)
@@ -341,4 +346,5 @@ MACHINE = Machine(
     decode=decode,
     call_before=call_before,
     address_before=address_before,
+    has_number=has_number,
 )

@@ -55,7 +55,8 @@ class Machine:
 
     `decode(code, address)` returns the effects in address order, or `None` if the code holds an
     instruction that it does not know.  `call_before(code, address)` looks at the bytes that end
-    at a return address and returns the CALL there, or `None`.
+    at a return address and returns the CALL there, or `None`.  `address_before(code, address,
+    register)` and `has_number(code, address, register, number)` look at straight code only.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Machine:
     decode: Callable[[bytes, int], list[Instruction] | None]
     call_before: Callable[[bytes, int], Instruction | None]
     address_before: Callable[[bytes, int, int], Sequence[int]]
+    has_number: Callable[[bytes, int, int, int], bool]
