@@ -294,6 +294,21 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
     What the first bytes of an instruction mean is remembered: code repeats itself.
     """
     found: list[Instruction] = []
+    return found if _decode_into(code, address, found) else None
+
+
+def decode_some(code: bytes, address: int) -> list[Instruction]:
+    """Return the effects of the code at `address` up to what is unknown or cut off."""
+    found: list[Instruction] = []
+    _decode_into(code, address, found)
+    limit = address + len(code)
+    while found and found[-1].end > limit:
+        found.pop()
+    return found
+
+
+def _decode_into(code: bytes, address: int, found: list[Instruction]) -> bool:
+    """Decode into `found`; return whether all of the code was decoded."""
     append, read = found.append, int.from_bytes
     by_one, by_three, by_four = _BY_ONE, _BY_THREE.get, _BY_FOUR.get
     at, size = 0, len(code)
@@ -312,8 +327,8 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
                 append(Instruction(address + at, address + after, op, dst, src, value))
             at = after
     except (IndexError, UnknownCodeError):
-        return None
-    return found if at == size else None
+        return False
+    return at == size
 
 
 def _decode_new(code: bytes, at: int, address: int, found: list[Instruction]) -> int:
@@ -430,6 +445,7 @@ MACHINE = Machine(
     barrier_registers=1 << R11,
     duff_registers=mask_of(DI, SI),
     decode=decode,
+    decode_some=decode_some,
     call_before=call_before,
     address_before=address_before,
     has_number=has_number,

@@ -54,9 +54,10 @@ class Machine:
     """One architecture: Go's register ABI (`cmd/compile/abi-internal.md`) and its decoder.
 
     `decode(code, address)` returns the effects in address order, or `None` if the code holds an
-    instruction that it does not know.  `call_before(code, address)` looks at the bytes that end
-    at a return address and returns the CALL there, or `None`.  `address_before(code, address,
-    register)` and `has_number(code, address, register, number)` look at straight code only.
+    instruction that it does not know; `decode_some` gives those before it.
+    `call_before(code, address)` looks at the bytes that end at a return address and returns the
+    CALL there, or `None`.  `address_before(code, address, register)` and `has_number(code,
+    address, register, number)` look at straight code only.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Machine:
     barrier_registers: int  # mask of what `gcWriteBarrier` calls may change
     duff_registers: int  # mask of what `duffzero` and `duffcopy` may change
     decode: Callable[[bytes, int], list[Instruction] | None]
+    decode_some: Callable[[bytes, int], list[Instruction]]
     call_before: Callable[[bytes, int], Instruction | None]
     address_before: Callable[[bytes, int, int], Sequence[int]]
     has_number: Callable[[bytes, int, int, int], bool]

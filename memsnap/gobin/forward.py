@@ -21,6 +21,7 @@ _MAX_PATHS = 24
 _NEAR = 10
 _CLOSURE_STEPS = 48
 _FITTING_KINDS = {16: Kind.STRING, 24: Kind.SLICE}
+_STORES = frozenset((Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
 _WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
 
 
@@ -28,7 +29,8 @@ class Use(NamedTuple):
     """The tracked pointer at the instruction `at`.
 
     It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
-    `constants` are numbers that other registers hold on the way that was followed.
+    `constants` are numbers that other registers hold on the way that was followed, and words of
+    memory by `_stored_at`.
     """
 
     at: int
@@ -63,9 +65,34 @@ def _function_name(program: Program, value: Value) -> str:
     return function.name if function and function.entry == value.a else ""
 
 
-def box_types(program: Program, chain: Chain, size: int) -> list[GoType]:
-    """Return the types of `size` bytes that the data word allocated at the leaf is given."""
+def box_types(program: Program, chain: Chain, call: Instruction, size: int) -> list[GoType]:
+    """Return the types of `size` bytes that the data word allocated by `call` is given.
+
+    The call is the leaf's.  Mostly the code just behind it tells; else the whole function does.
+    """
+    flow = program.flow_behind(call)
+    type_ = _near_type(program, flow, size) if flow else None
+    if type_ is not None:
+        return [type_]
     return _interface_types(program, chain, lambda type_: _fits(type_, size))
+
+
+def _near_type(program: Program, flow: Flow, size: int) -> GoType | None:
+    for use in _uses(program, flow, 0):
+        address = use.constants.get(_word_before(program, flow, use))
+        type_ = _concrete(program, address) if address else None
+        if type_ is not None and _fits(type_, size):
+            return type_
+    return None
+
+
+def _word_before(program: Program, flow: Flow, use: Use) -> int:
+    """Return the key in a use's constants of the word in front of the pointer, else -1."""
+    if use.stored:
+        step = flow.instructions[use.at]
+        return _stored_at(step.dst, step.value - 8)
+    place = program.machine.arguments.index(use.register)
+    return program.machine.arguments[place - 1] if place else -1
 
 
 def _fits(type_: GoType, size: int) -> bool:
@@ -81,7 +108,7 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
     if frame is None:
         return None
     found: set[GoType] = set()
-    for use in _uses(program, frame.flow, frame.call):
+    for use in _uses(program, frame.flow, frame.call + 1):
         if use.stored:
             type_ = _field_type(program, chain, frame.flow, use)
         else:
@@ -138,7 +165,7 @@ def _interface_types(
     if frame is None:
         return []
     found: dict[int, GoType] = {}
-    for use in _uses(program, frame.flow, frame.call):
+    for use in _uses(program, frame.flow, frame.call + 1):
         for index, register in _type_words(program, frame.flow, use):
             known = use.constants.get(register) if index == use.at else None
             addresses = _constants(program, chain, index, register) if known is None else [known]
@@ -209,10 +236,10 @@ class _Path(NamedTuple):
 _NOWHERE = 1 << 40
 
 
-def _uses(program: Program, flow: Flow, call: int) -> Iterator[Use]:
-    """Yield where the result of the call at index `call` is stored, passed or returned."""
+def _uses(program: Program, flow: Flow, start: int) -> Iterator[Use]:
+    """Yield where the result of the call before index `start` is stored, passed or returned."""
     result = frozenset((program.machine.arguments[0],))
-    paths = [_Path(call + 1, result, frozenset(), {})]
+    paths = [_Path(start, result, frozenset(), {})]
     seen: set[int] = set()
     for _ in range(_MAX_PATHS):
         if not paths:
@@ -252,23 +279,45 @@ def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
                 yield Use(path.at, register, stored=False, constants=path.constants)
 
 
+def _stored_at(base: int, offset: int) -> int:
+    """Return the key of a word of memory among the constants; registers are below 64."""
+    return (base + 1 << 40) + (1 << 39) + offset
+
+
 def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
-    """Update the numbers that registers hold, for an instruction on the way."""
+    """Update the numbers that registers and memory hold, for an instruction on the way."""
     step = flow.instructions[index]
-    if step.op is Op.CONST:
-        constants[step.dst] = step.value
-    elif step.op is Op.CALL or step.op is Op.CALL_ANY:
+    op = step.op
+    if op is Op.CALL or op is Op.CALL_ANY:
         if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
             constants.clear()
-    elif step.op is Op.CLOBBER:
-        for register in [r for r in constants if step.dst >> r & 1]:
-            del constants[register]
-    elif step.op is Op.MOVE and step.src in constants:
-        constants[step.dst] = constants[step.src]
-    elif step.op is Op.LEA and step.src in constants:
-        constants[step.dst] = constants[step.src] + step.value
-    elif step.op in _WRITERS:
-        constants.pop(step.dst, None)
+    elif op is Op.CLOBBER:
+        for register in [r for r in constants if r < 64 and step.dst >> r & 1]:
+            _forget(constants, register)
+    elif op in _STORES and step.dst >= 0:
+        constants.pop(_stored_at(step.dst, step.value), None)
+        if op is Op.STORE and step.src in constants:
+            constants[_stored_at(step.dst, step.value)] = constants[step.src]
+    elif op in _WRITERS:
+        value = _written_constant(step, constants)
+        _forget(constants, step.dst)
+        if value is not None:
+            constants[step.dst] = value
+
+
+def _written_constant(step: Instruction, constants: dict[int, int]) -> int | None:
+    if step.op is Op.CONST:
+        return step.value
+    if step.op in (Op.MOVE, Op.LEA) and step.src in constants:
+        return constants[step.src] + step.value
+    return None
+
+
+def _forget(constants: dict[int, int], register: int) -> None:
+    """Drop what a register held, and the words of memory that it pointed to."""
+    constants.pop(register, None)
+    for key in [key for key in constants if key >> 40 == register + 1]:
+        del constants[key]
 
 
 def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], frozenset[int]]:

@@ -150,7 +150,7 @@ class _Question:
             Means.FIXED: lambda: fixed(rule.kind, rule.fixed),
             Means.MOVED: lambda: pointer_free(rule.kind, "pointer-free slice"),
             Means.SMALL_MAP: self._small_map,
-            Means.BOX: lambda: self._box(BOX_SIZES[callee.rpartition(".")[2]]),
+            Means.BOX: lambda: self._box(call, BOX_SIZES[callee.rpartition(".")[2]]),
         }
         if rule.means in plain:
             return plain[rule.means]()
@@ -208,8 +208,8 @@ class _Question:
         """Return what the first argument of the leaf's call may be, if all are numbers."""
         return self._constants(self.chain.argument(0, self._program.machine.arguments[0]))
 
-    def _box(self, size: int) -> Site:
-        types = box_types(self._program, self.chain, size)
+    def _box(self, call: Instruction, size: int) -> Site:
+        types = box_types(self._program, self.chain, call, size)
         certainty = Certainty.FORWARD
         return self._answer(
             AllocKind.BOX, Typed(types, nil=False, certainty=certainty), object_site
