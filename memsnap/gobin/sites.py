@@ -240,17 +240,19 @@ class _Question:
         paths = list(hidden_calls(self._program, self._stack[0]))
         for path in paths:
             question = _Question(self._program, (*path, *self._stack[1:]), self._block)
-            inner = question.answer()
+            found_site = question.answer()
             self._inner_used = max(self._inner_used, question.used + 1 - len(path))
-            if inner.certainty is Certainty.UNKNOWN:
-                if inner.kind is AllocKind.RUNTIME:
+            if found_site.certainty is Certainty.UNKNOWN:
+                if found_site.kind is AllocKind.RUNTIME:
                     continue
                 return unknown()
-            found[inner.full_name] = inner
+            found[found_site.full_name] = found_site
         if len(found) != 1 or not self._block:
             return unknown()
         site = next(iter(found.values()))
-        if site.certainty.trustworthy and len(paths) > 1:
+        inner = self._program.pclntab.function_at(paths[0][0])
+        is_plain = len(paths) == 1 and inner and not inner.name.startswith("runtime.")
+        if site.certainty.trustworthy and not is_plain:
             return replace(site, certainty=Certainty.INFERRED)
         return site
 
