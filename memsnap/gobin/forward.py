@@ -21,6 +21,8 @@ _MAX_PATHS = 24
 _NEAR = 10
 _CLOSURE_STEPS = 48
 _FITTING_KINDS = {16: Kind.STRING, 24: Kind.SLICE}
+# Functions of the runtime that take a map, or an interface, in registers.
+_TAKERS = ("runtime.map", "runtime.gopanic")
 _STORES = frozenset((Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
 _WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
 
@@ -173,7 +175,9 @@ def _interface_types(
                 type_ = _concrete(program, address)
                 if type_ is not None and fits(type_):
                     found[type_.address] = type_
-    return list(found.values())
+            if found:
+                return list(found.values())
+    return []
 
 
 def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, int]]:
@@ -272,8 +276,14 @@ def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
 
 def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
     if step.op is Op.STORE and step.src in path.registers:
+        # A write barrier's buffer has no neighbours of meaning; an indexed place none known.
+        if step.dst < 0 or program.machine.barrier_registers >> step.dst & 1:
+            return
         yield Use(path.at, step.src, stored=True, constants=path.constants)
     elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
+        callee = program.callee(step)
+        if callee.startswith("runtime.") and not callee.startswith(_TAKERS):
+            return
         for register in program.machine.arguments:
             if register in path.registers:
                 yield Use(path.at, register, stored=False, constants=path.constants)
@@ -339,4 +349,7 @@ def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], f
         at = depth + step.value
         holds = op is Op.STORE and step.src in registers
         return registers, slots | {at} if holds else slots - {at}
+    if op is Op.STORE:
+        # It has arrived in memory: what is left in the register is no argument of a later call.
+        return registers - {step.src}, slots
     return registers, slots
