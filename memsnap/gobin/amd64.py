@@ -27,7 +27,7 @@ from memsnap.gobin.amd64_effects import (
     effect_of,
     mask_of,
 )
-from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Machine, Op
+from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Machine, Op, indexed
 
 _MODRM = 1  # flags of an opcode's shape; the low nibble of the rest is the immediate
 _IMM8, _IMM16, _IMM32, _IMMV, _MOFFS, _ENTER, _GROUP3, _REL32 = 2, 4, 8, 16, 32, 64, 128, 512
@@ -141,6 +141,8 @@ def _modrm(code: bytes, at: int, rex: int, raw: Raw) -> int:
         if sib & 7 == 5 and mod == 0:
             raw.base, wide_displacement = NO_BASE, True
         if (sib >> 3 & 7) != 4 or rex & 2:
+            if raw.base >= 0:
+                raw.indexed = indexed(raw.base, (sib >> 3 & 7) | (rex & 2) << 2, sib >> 6)
             raw.base = ANY_BASE
     elif low == 5 and mod == 0:
         raw.base, raw.is_relative, wide_displacement = NO_BASE, True, True
@@ -257,7 +259,7 @@ def _decode_one(code: bytes, at: int, address: int) -> tuple[Raw, Effect, int]:
     if raw.is_relative:
         raw.disp += raw.end
     if is_segment:
-        raw.base = ANY_BASE
+        raw.base = raw.indexed = ANY_BASE
     return raw, effect_of(raw, table), at
 
 

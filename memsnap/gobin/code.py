@@ -16,6 +16,21 @@ ANY_BASE = -2
 """Base of a memory operand whose address is not modelled: an index register, a segment."""
 
 
+_INDEXED = -4096
+
+
+def indexed(base: int, index: int, scale: int) -> int:
+    """Return the base of a STORE at base + index << scale: a number below `ANY_BASE`."""
+    return _INDEXED + base + (index << 4) + (scale << 8)
+
+
+def registers_of(base: int) -> tuple[int, ...]:
+    """Return the registers that an operand's base is made of."""
+    if base >= 0:
+        return (base,)
+    return ((base - _INDEXED) & 15, (base - _INDEXED) >> 4 & 15) if base < ANY_BASE else ()
+
+
 class Op(IntEnum):
     """What an instruction does to registers, memory and the flow of control."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from memsnap.gobin.chain import Chain
-from memsnap.gobin.code import Instruction, Op
+from memsnap.gobin.code import ANY_BASE, Instruction, Op, registers_of
 from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.flow import CallEffect, Flow
 from memsnap.gobin.program import Program
@@ -189,6 +189,8 @@ def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, i
             yield use.at, arguments[place - 1]
         return
     data = flow.instructions[use.at]
+    if data.dst < 0:
+        return
     near = range(max(0, use.at - _NEAR), min(len(flow.instructions), use.at + _NEAR + 1))
     for index in near:
         step = flow.instructions[index]
@@ -276,8 +278,8 @@ def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
 
 def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
     if step.op is Op.STORE and step.src in path.registers:
-        # A write barrier's buffer has no neighbours of meaning; an indexed place none known.
-        if step.dst < 0 or program.machine.barrier_registers >> step.dst & 1:
+        # A write barrier's buffer has no neighbours of meaning; an unknown place none known.
+        if _is_barrier(program, step) or step.dst == ANY_BASE:
             return
         yield Use(path.at, step.src, stored=True, constants=path.constants)
     elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
@@ -289,9 +291,12 @@ def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
                 yield Use(path.at, register, stored=False, constants=path.constants)
 
 
+_BASES = 1 << 13
+
+
 def _stored_at(base: int, offset: int) -> int:
     """Return the key of a word of memory among the constants; registers are below 64."""
-    return (base + 1 << 40) + (1 << 39) + offset
+    return (base + _BASES << 40) + (1 << 39) + offset
 
 
 def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
@@ -302,9 +307,10 @@ def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
         if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
             constants.clear()
     elif op is Op.CLOBBER:
-        for register in [r for r in constants if r < 64 and step.dst >> r & 1]:
-            _forget(constants, register)
-    elif op in _STORES and step.dst >= 0:
+        for register in range(33):
+            if step.dst >> register & 1:
+                _forget(constants, register)
+    elif op in _STORES and step.dst != ANY_BASE:
         constants.pop(_stored_at(step.dst, step.value), None)
         if op is Op.STORE and step.src in constants:
             constants[_stored_at(step.dst, step.value)] = constants[step.src]
@@ -326,8 +332,9 @@ def _written_constant(step: Instruction, constants: dict[int, int]) -> int | Non
 def _forget(constants: dict[int, int], register: int) -> None:
     """Drop what a register held, and the words of memory that it pointed to."""
     constants.pop(register, None)
-    for key in [key for key in constants if key >> 40 == register + 1]:
-        del constants[key]
+    for key in [key for key in constants if key >= 64]:
+        if register in registers_of((key >> 40) - _BASES):
+            del constants[key]
 
 
 def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], frozenset[int]]:
@@ -349,7 +356,13 @@ def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], f
         at = depth + step.value
         holds = op is Op.STORE and step.src in registers
         return registers, slots | {at} if holds else slots - {at}
-    if op is Op.STORE:
+    if op is Op.STORE and not _is_barrier(program, step):
         # It has arrived in memory: what is left in the register is no argument of a later call.
         return registers - {step.src}, slots
     return registers, slots
+
+
+def _is_barrier(program: Program, step: Instruction) -> bool:
+    """Whether a store goes to the buffer that `gcWriteBarrier` returned."""
+    mask = program.machine.barrier_registers
+    return any(mask >> register & 1 for register in registers_of(step.dst))
