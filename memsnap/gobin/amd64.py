@@ -27,7 +27,7 @@ from memsnap.gobin.amd64_effects import (
     effect_of,
     mask_of,
 )
-from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Machine, Op
+from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Machine, Op, indexed
 
 _MODRM = 1  # flags of an opcode's shape; the low nibble of the rest is the immediate
 _IMM8, _IMM16, _IMM32, _IMMV, _MOFFS, _ENTER, _GROUP3, _REL32 = 2, 4, 8, 16, 32, 64, 128, 512
@@ -141,6 +141,8 @@ def _modrm(code: bytes, at: int, rex: int, raw: Raw) -> int:
         if sib & 7 == 5 and mod == 0:
             raw.base, wide_displacement = NO_BASE, True
         if (sib >> 3 & 7) != 4 or rex & 2:
+            if raw.base >= 0:
+                raw.indexed = indexed(raw.base, (sib >> 3 & 7) | (rex & 2) << 2, sib >> 6)
             raw.base = ANY_BASE
     elif low == 5 and mod == 0:
         raw.base, raw.is_relative, wide_displacement = NO_BASE, True, True
@@ -257,7 +259,7 @@ def _decode_one(code: bytes, at: int, address: int) -> tuple[Raw, Effect, int]:
     if raw.is_relative:
         raw.disp += raw.end
     if is_segment:
-        raw.base = ANY_BASE
+        raw.base = raw.indexed = ANY_BASE
     return raw, effect_of(raw, table), at
 
 
@@ -294,6 +296,21 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
     What the first bytes of an instruction mean is remembered: code repeats itself.
     """
     found: list[Instruction] = []
+    return found if _decode_into(code, address, found) else None
+
+
+def decode_some(code: bytes, address: int) -> list[Instruction]:
+    """Return the effects of the code at `address` up to what is unknown or cut off."""
+    found: list[Instruction] = []
+    _decode_into(code, address, found)
+    limit = address + len(code)
+    while found and found[-1].end > limit:
+        found.pop()
+    return found
+
+
+def _decode_into(code: bytes, address: int, found: list[Instruction]) -> bool:
+    """Decode into `found`; return whether all of the code was decoded."""
     append, read = found.append, int.from_bytes
     by_one, by_three, by_four = _BY_ONE, _BY_THREE.get, _BY_FOUR.get
     at, size = 0, len(code)
@@ -312,8 +329,8 @@ def decode(code: bytes, address: int) -> list[Instruction] | None:
                 append(Instruction(address + at, address + after, op, dst, src, value))
             at = after
     except (IndexError, UnknownCodeError):
-        return None
-    return found if at == size else None
+        return False
+    return at == size
 
 
 def _decode_new(code: bytes, at: int, address: int, found: list[Instruction]) -> int:
@@ -381,13 +398,31 @@ def address_before(code: bytes, address: int, register: int) -> Sequence[int]:
     nor write the register; the answer is a list of none or one.
     """
     pattern = bytes((0x48 | (register & 8) >> 1, 0x8D, 0x05 | (register & 7) << 3))
-    at = code.rfind(pattern)
-    if at < 0 or at + 7 > len(code):
-        return ()
+    first = _undisturbed(code, address, register, pattern)
+    return (first.value,) if first else ()
+
+
+def has_number(code: bytes, address: int, register: int, number: int) -> bool:
+    """Whether `code` plainly ends with a number in one of the first eight registers.
+
+    Numbers up to 32 bits, as MOVL writes them; False where that cannot be told.
+    """
+    if not 0 < number < 1 << 32 or register > DI:
+        return False
+    pattern = bytes((0xB8 | register,)) + number.to_bytes(4, "little")
+    first = _undisturbed(code, address, register, pattern)
+    return first is not None and (first.op, first.value) == (Op.CONST, number)
+
+
+def _undisturbed(code: bytes, address: int, register: int, start: bytes) -> Instruction | None:
+    """Return the last instruction that begins with `start`, if straight code keeps its result."""
+    at = code.rfind(start)
+    if at < 0:
+        return None
     tail = decode(code[at:], address - (len(code) - at))
     if tail is None or any(_disturbs(step, register) for step in tail[1:]):
-        return ()
-    return (tail[0].value,)
+        return None
+    return tail[0]
 
 
 _STRAIGHT = frozenset((Op.NOP, Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
@@ -412,6 +447,8 @@ MACHINE = Machine(
     barrier_registers=1 << R11,
     duff_registers=mask_of(DI, SI),
     decode=decode,
+    decode_some=decode_some,
     call_before=call_before,
     address_before=address_before,
+    has_number=has_number,
 )

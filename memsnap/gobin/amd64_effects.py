@@ -26,15 +26,15 @@ class Raw:
     """
 
     __slots__ = (
-        "base", "disp", "disp_at", "end", "imm", "imm_at", "is_relative", "mandatory", "opcode",
-        "reg", "rm", "shape_end", "vvvv", "wide",
+        "base", "disp", "disp_at", "end", "imm", "imm_at", "indexed", "is_relative", "mandatory",
+        "opcode", "reg", "rm", "shape_end", "vvvv", "wide",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.opcode = self.reg = self.imm = self.disp = self.end = self.mandatory = 0
         self.shape_end = 0  # offset behind the opcode, ModRM and SIB
         self.rm = self.vvvv = -1
-        self.base = ANY_BASE
+        self.base = self.indexed = ANY_BASE
         self.wide = self.is_relative = False
         self.disp_at = self.imm_at = (0, 0)
 
@@ -146,7 +146,8 @@ def _mov_to_rm(raw: Raw) -> Effect:
     if raw.rm >= 0:
         return (Op.MOVE, raw.rm, raw.reg, 0) if raw.wide else _clobber(raw.rm)
     if raw.wide:
-        return (Op.STORE, raw.base, raw.reg, raw.disp)
+        base = raw.indexed if raw.base == ANY_BASE else raw.base
+        return (Op.STORE, base, raw.reg, raw.disp)
     return (Op.STORE_ANY, raw.base, 2 if raw.mandatory & 1 else 4, raw.disp)
 
 

@@ -41,15 +41,27 @@ def _clobber(*registers: int) -> _Effect:
 def decode(code: bytes, address: int) -> list[Instruction] | None:
     """Return the effects of the code at `address`, or None if an instruction is unknown."""
     found: list[Instruction] = []
+    return found if _decode_into(code, address, found) else None
+
+
+def decode_some(code: bytes, address: int) -> list[Instruction]:
+    """Return the effects of the code at `address` up to what is unknown."""
+    found: list[Instruction] = []
+    _decode_into(code, address, found)
+    return found
+
+
+def _decode_into(code: bytes, address: int, found: list[Instruction]) -> bool:
+    """Decode into `found`; return whether all of the code was decoded."""
     for (word,) in struct.iter_unpack("<I", code[: len(code) & ~3]):
         effects = _effects(word, address)
         if effects is None:
-            return None
+            return False
         found.extend(Instruction(address, address + 4, *effect) for effect in effects)
         if word >> 23 & 0xFF == 0xE5:  # MOVK
             found[-1] = _merged(found, word)
         address += 4
-    return found
+    return True
 
 
 def _merged(found: list[Instruction], word: int) -> Instruction:
@@ -318,6 +330,11 @@ def address_before(code: bytes, address: int, register: int) -> Sequence[int]:
     return ()
 
 
+def has_number(code: bytes, address: int, register: int, number: int) -> bool:
+    """Whether `code` plainly ends with a number in a register; False where that is not told."""
+    return tuple(address_before(code, address, register)) == (number,)
+
+
 def _written(step: Instruction) -> Iterator[int]:
     if step.op is Op.CLOBBER:
         yield from (number for number in range(33) if step.dst >> number & 1)
@@ -339,6 +356,8 @@ MACHINE = Machine(
     barrier_registers=1 << 25 | 1 << 27,
     duff_registers=1 << 20 | 1 << 21 | 1 << 26 | 1 << 27,
     decode=decode,
+    decode_some=decode_some,
     call_before=call_before,
     address_before=address_before,
+    has_number=has_number,
 )

@@ -16,6 +16,21 @@ ANY_BASE = -2
 """Base of a memory operand whose address is not modelled: an index register, a segment."""
 
 
+_INDEXED = -4096
+
+
+def indexed(base: int, index: int, scale: int) -> int:
+    """Return the base of a STORE at base + index << scale: a number below `ANY_BASE`."""
+    return _INDEXED + base + (index << 4) + (scale << 8)
+
+
+def registers_of(base: int) -> tuple[int, ...]:
+    """Return the registers that an operand's base is made of."""
+    if base >= 0:
+        return (base,)
+    return ((base - _INDEXED) & 15, (base - _INDEXED) >> 4 & 15) if base < ANY_BASE else ()
+
+
 class Op(IntEnum):
     """What an instruction does to registers, memory and the flow of control."""
 
@@ -54,8 +69,10 @@ class Machine:
     """One architecture: Go's register ABI (`cmd/compile/abi-internal.md`) and its decoder.
 
     `decode(code, address)` returns the effects in address order, or `None` if the code holds an
-    instruction that it does not know.  `call_before(code, address)` looks at the bytes that end
-    at a return address and returns the CALL there, or `None`.
+    instruction that it does not know; `decode_some` gives those before it.
+    `call_before(code, address)` looks at the bytes that end at a return address and returns the
+    CALL there, or `None`.  `address_before(code, address, register)` and `has_number(code,
+    address, register, number)` look at straight code only.
     """
 
     name: str
@@ -67,5 +84,7 @@ class Machine:
     barrier_registers: int  # mask of what `gcWriteBarrier` calls may change
     duff_registers: int  # mask of what `duffzero` and `duffcopy` may change
     decode: Callable[[bytes, int], list[Instruction] | None]
+    decode_some: Callable[[bytes, int], list[Instruction]]
     call_before: Callable[[bytes, int], Instruction | None]
     address_before: Callable[[bytes, int, int], Sequence[int]]
+    has_number: Callable[[bytes, int, int, int], bool]

@@ -90,10 +90,7 @@ def read_flow(
         index_of.setdefault(step.pc, index)
     effects = _effects(steps, effect_of)
     jumps_to = _jumps(steps, index_of, list(_table_targets(image, function, steps)))
-    never = {index for index, effect in effects.items() if effect is CallEffect.NEVER_RETURNS}
-    falls = [False] + [
-        step.op not in _ENDS and index not in never for index, step in enumerate(steps[:-1])
-    ]
+    falls = _falls(steps, effects)
     return Flow(
         function=function,
         instructions=steps,
@@ -103,6 +100,39 @@ def read_flow(
         depths=_depths(steps, falls, index_of, machine.stack),
         effects=effects,
     )
+
+
+def flow_behind(
+    function: Func,
+    steps: list[Instruction],
+    machine: Machine,
+    effect_of: Callable[[int], CallEffect],
+) -> Flow:
+    """Return the flow of `steps`, a part of `function`, for following it forward.
+
+    It knows no jumps from elsewhere, and its depths begin at 0.
+    """
+    index_of: dict[int, int] = {}
+    for index, step in enumerate(steps):
+        index_of.setdefault(step.pc, index)
+    effects = _effects(steps, effect_of)
+    falls = _falls(steps, effects)
+    return Flow(
+        function=function,
+        instructions=steps,
+        index_of=index_of,
+        jumps_to={},
+        falls=falls,
+        depths=_depths(steps, falls, index_of, machine.stack),
+        effects=effects,
+    )
+
+
+def _falls(steps: list[Instruction], effects: dict[int, CallEffect]) -> list[bool]:
+    never = {index for index, effect in effects.items() if effect is CallEffect.NEVER_RETURNS}
+    return [False] + [
+        step.op not in _ENDS and index not in never for index, step in enumerate(steps[:-1])
+    ]
 
 
 def _effects(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from memsnap.gobin.chain import Chain
-from memsnap.gobin.code import Instruction, Op
+from memsnap.gobin.code import ANY_BASE, Instruction, Op, registers_of
 from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.flow import CallEffect, Flow
 from memsnap.gobin.program import Program
@@ -21,6 +21,9 @@ _MAX_PATHS = 24
 _NEAR = 10
 _CLOSURE_STEPS = 48
 _FITTING_KINDS = {16: Kind.STRING, 24: Kind.SLICE}
+# Functions of the runtime that take a map, or an interface, in registers.
+_TAKERS = ("runtime.map", "runtime.gopanic")
+_STORES = frozenset((Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
 _WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
 
 
@@ -28,7 +31,8 @@ class Use(NamedTuple):
     """The tracked pointer at the instruction `at`.
 
     It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
-    `constants` are numbers that other registers hold on the way that was followed.
+    `constants` are numbers that other registers hold on the way that was followed, and words of
+    memory by `_stored_at`.
     """
 
     at: int
@@ -63,9 +67,34 @@ def _function_name(program: Program, value: Value) -> str:
     return function.name if function and function.entry == value.a else ""
 
 
-def box_types(program: Program, chain: Chain, size: int) -> list[GoType]:
-    """Return the types of `size` bytes that the data word allocated at the leaf is given."""
+def box_types(program: Program, chain: Chain, call: Instruction, size: int) -> list[GoType]:
+    """Return the types of `size` bytes that the data word allocated by `call` is given.
+
+    The call is the leaf's.  Mostly the code just behind it tells; else the whole function does.
+    """
+    flow = program.flow_behind(call)
+    type_ = _near_type(program, flow, size) if flow else None
+    if type_ is not None:
+        return [type_]
     return _interface_types(program, chain, lambda type_: _fits(type_, size))
+
+
+def _near_type(program: Program, flow: Flow, size: int) -> GoType | None:
+    for use in _uses(program, flow, 0):
+        address = use.constants.get(_word_before(program, flow, use))
+        type_ = _concrete(program, address) if address else None
+        if type_ is not None and _fits(type_, size):
+            return type_
+    return None
+
+
+def _word_before(program: Program, flow: Flow, use: Use) -> int:
+    """Return the key in a use's constants of the word in front of the pointer, else -1."""
+    if use.stored:
+        step = flow.instructions[use.at]
+        return _stored_at(step.dst, step.value - 8)
+    place = program.machine.arguments.index(use.register)
+    return program.machine.arguments[place - 1] if place else -1
 
 
 def _fits(type_: GoType, size: int) -> bool:
@@ -81,7 +110,7 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
     if frame is None:
         return None
     found: set[GoType] = set()
-    for use in _uses(program, frame.flow, frame.call):
+    for use in _uses(program, frame.flow, frame.call + 1):
         if use.stored:
             type_ = _field_type(program, chain, frame.flow, use)
         else:
@@ -138,7 +167,7 @@ def _interface_types(
     if frame is None:
         return []
     found: dict[int, GoType] = {}
-    for use in _uses(program, frame.flow, frame.call):
+    for use in _uses(program, frame.flow, frame.call + 1):
         for index, register in _type_words(program, frame.flow, use):
             known = use.constants.get(register) if index == use.at else None
             addresses = _constants(program, chain, index, register) if known is None else [known]
@@ -146,7 +175,9 @@ def _interface_types(
                 type_ = _concrete(program, address)
                 if type_ is not None and fits(type_):
                     found[type_.address] = type_
-    return list(found.values())
+            if found:
+                return list(found.values())
+    return []
 
 
 def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, int]]:
@@ -158,6 +189,8 @@ def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, i
             yield use.at, arguments[place - 1]
         return
     data = flow.instructions[use.at]
+    if data.dst < 0:
+        return
     near = range(max(0, use.at - _NEAR), min(len(flow.instructions), use.at + _NEAR + 1))
     for index in near:
         step = flow.instructions[index]
@@ -209,10 +242,10 @@ class _Path(NamedTuple):
 _NOWHERE = 1 << 40
 
 
-def _uses(program: Program, flow: Flow, call: int) -> Iterator[Use]:
-    """Yield where the result of the call at index `call` is stored, passed or returned."""
+def _uses(program: Program, flow: Flow, start: int) -> Iterator[Use]:
+    """Yield where the result of the call before index `start` is stored, passed or returned."""
     result = frozenset((program.machine.arguments[0],))
-    paths = [_Path(call + 1, result, frozenset(), {})]
+    paths = [_Path(start, result, frozenset(), {})]
     seen: set[int] = set()
     for _ in range(_MAX_PATHS):
         if not paths:
@@ -245,30 +278,63 @@ def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
 
 def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
     if step.op is Op.STORE and step.src in path.registers:
+        # A write barrier's buffer has no neighbours of meaning; an unknown place none known.
+        if _is_barrier(program, step) or step.dst == ANY_BASE:
+            return
         yield Use(path.at, step.src, stored=True, constants=path.constants)
     elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
+        callee = program.callee(step)
+        if callee.startswith("runtime.") and not callee.startswith(_TAKERS):
+            return
         for register in program.machine.arguments:
             if register in path.registers:
                 yield Use(path.at, register, stored=False, constants=path.constants)
 
 
+_BASES = 1 << 13
+
+
+def _stored_at(base: int, offset: int) -> int:
+    """Return the key of a word of memory among the constants; registers are below 64."""
+    return (base + _BASES << 40) + (1 << 39) + offset
+
+
 def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
-    """Update the numbers that registers hold, for an instruction on the way."""
+    """Update the numbers that registers and memory hold, for an instruction on the way."""
     step = flow.instructions[index]
-    if step.op is Op.CONST:
-        constants[step.dst] = step.value
-    elif step.op is Op.CALL or step.op is Op.CALL_ANY:
+    op = step.op
+    if op is Op.CALL or op is Op.CALL_ANY:
         if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
             constants.clear()
-    elif step.op is Op.CLOBBER:
-        for register in [r for r in constants if step.dst >> r & 1]:
-            del constants[register]
-    elif step.op is Op.MOVE and step.src in constants:
-        constants[step.dst] = constants[step.src]
-    elif step.op is Op.LEA and step.src in constants:
-        constants[step.dst] = constants[step.src] + step.value
-    elif step.op in _WRITERS:
-        constants.pop(step.dst, None)
+    elif op is Op.CLOBBER:
+        for register in range(33):
+            if step.dst >> register & 1:
+                _forget(constants, register)
+    elif op in _STORES and step.dst != ANY_BASE:
+        constants.pop(_stored_at(step.dst, step.value), None)
+        if op is Op.STORE and step.src in constants:
+            constants[_stored_at(step.dst, step.value)] = constants[step.src]
+    elif op in _WRITERS:
+        value = _written_constant(step, constants)
+        _forget(constants, step.dst)
+        if value is not None:
+            constants[step.dst] = value
+
+
+def _written_constant(step: Instruction, constants: dict[int, int]) -> int | None:
+    if step.op is Op.CONST:
+        return step.value
+    if step.op in (Op.MOVE, Op.LEA) and step.src in constants:
+        return constants[step.src] + step.value
+    return None
+
+
+def _forget(constants: dict[int, int], register: int) -> None:
+    """Drop what a register held, and the words of memory that it pointed to."""
+    constants.pop(register, None)
+    for key in [key for key in constants if key >= 64]:
+        if register in registers_of((key >> 40) - _BASES):
+            del constants[key]
 
 
 def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], frozenset[int]]:
@@ -290,4 +356,13 @@ def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], f
         at = depth + step.value
         holds = op is Op.STORE and step.src in registers
         return registers, slots | {at} if holds else slots - {at}
+    if op is Op.STORE and not _is_barrier(program, step):
+        # It has arrived in memory: what is left in the register is no argument of a later call.
+        return registers - {step.src}, slots
     return registers, slots
+
+
+def _is_barrier(program: Program, step: Instruction) -> bool:
+    """Whether a store goes to the buffer that `gcWriteBarrier` returned."""
+    mask = program.machine.barrier_registers
+    return any(mask >> register & 1 for register in registers_of(step.dst))

@@ -8,7 +8,7 @@ from functools import cached_property
 from memsnap.gobin import amd64, arm64
 from memsnap.gobin.code import Instruction, Machine, Op
 from memsnap.gobin.executable import Executable
-from memsnap.gobin.flow import CallEffect, Flow, call_effect, read_flow
+from memsnap.gobin.flow import CallEffect, Flow, call_effect, flow_behind, read_flow
 from memsnap.gobin.image import Image
 from memsnap.gobin.kinds import Rule, rule_of
 from memsnap.gobin.pclntab import Pclntab
@@ -16,6 +16,7 @@ from memsnap.gobin.slicing import Slicer
 from memsnap.gobin.types import GoType
 
 _MACHINES = {"amd64": amd64.MACHINE, "arm64": arm64.MACHINE}
+_WINDOW_BYTES = 512
 _MAX_KEPT_INSTRUCTIONS = 80_000  # some 12 MB
 
 
@@ -51,6 +52,15 @@ class Program:
             self._flows[function.entry] = flow
             self._kept += len(flow.instructions) if flow else 0
         return self._flows[function.entry]
+
+    def flow_behind(self, call: Instruction) -> Flow | None:
+        """Return some code behind a call, decoded for following it forward; not kept."""
+        function = self.pclntab.function_at(call.pc)
+        if function is None or function.end <= call.end:
+            return None
+        size = min(function.end - call.end, _WINDOW_BYTES)
+        steps = self.machine.decode_some(bytes(self.image.read(call.end, size)), call.end)
+        return flow_behind(function, steps, self.machine, self._effect_of)
 
     def slicer(self, flow: Flow) -> Slicer:
         """Return the slicer of a flow."""

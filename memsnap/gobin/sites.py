@@ -150,13 +150,13 @@ class _Question:
             Means.FIXED: lambda: fixed(rule.kind, rule.fixed),
             Means.MOVED: lambda: pointer_free(rule.kind, "pointer-free slice"),
             Means.SMALL_MAP: self._small_map,
-            Means.BOX: lambda: self._box(BOX_SIZES[callee.rpartition(".")[2]]),
+            Means.BOX: lambda: self._box(call, BOX_SIZES[callee.rpartition(".")[2]]),
         }
         if rule.means in plain:
             return plain[rule.means]()
         typed = self._type_argument(call, self._program.machine.arguments[rule.argument])
         if rule.means is Means.MALLOC:
-            return self._malloc(rule, typed, leaf)
+            return self._malloc(rule, call, typed, leaf)
         if rule.means is Means.OBJECT:
             return self._object(rule.kind, typed)
         build = elements_site if rule.means is Means.ELEMENT else container_site
@@ -190,23 +190,26 @@ class _Question:
                 )
         return site
 
-    def _malloc(self, rule: Rule, typed: Typed, leaf: str) -> Site:
+    def _malloc(self, rule: Rule, call: Instruction, typed: Typed, leaf: str) -> Site:
         """Answer for `mallocgc(size, type, needzero)`."""
-        sizes = self._constants(self.chain.argument(0, self._program.machine.arguments[0]))
-        if not typed.types and typed.nil:
-            if sizes and max(sizes) <= _MERGED_VARIABLES_BYTES:
-                return pointer_free(AllocKind.VARIABLES, "pointer-free variables")
-            return pointer_free(AllocKind.SLICE, "pointer-free slice")
-        if leaf in _ELEMENT_LEAVES:
+        elements = leaf in _ELEMENT_LEAVES
+        if len(typed.types) == 1 and not elements:
+            size = typed.types[0].size
+            if leaf in _OBJECT_LEAVES or self._has_size(call, size) or self._sizes() == {size}:
+                return self._object(rule.kind, typed)
+        if typed.types or not typed.nil:
             return self._answer(AllocKind.SLICE, typed, elements_site)
-        if leaf in _OBJECT_LEAVES:
-            return self._object(rule.kind, typed)
-        if len(typed.types) == 1 and sizes == {typed.types[0].size}:
-            return self._object(rule.kind, typed)
-        return self._answer(AllocKind.SLICE, typed, elements_site)
+        sizes = self._sizes()
+        if sizes and max(sizes) <= _MERGED_VARIABLES_BYTES:
+            return pointer_free(AllocKind.VARIABLES, "pointer-free variables")
+        return pointer_free(AllocKind.SLICE, "pointer-free slice")
 
-    def _box(self, size: int) -> Site:
-        types = box_types(self._program, self.chain, size)
+    def _sizes(self) -> set[int] | None:
+        """Return what the first argument of the leaf's call may be, if all are numbers."""
+        return self._constants(self.chain.argument(0, self._program.machine.arguments[0]))
+
+    def _box(self, call: Instruction, size: int) -> Site:
+        types = box_types(self._program, self.chain, call, size)
         certainty = Certainty.FORWARD
         return self._answer(
             AllocKind.BOX, Typed(types, nil=False, certainty=certainty), object_site
@@ -237,26 +240,26 @@ class _Question:
         paths = list(hidden_calls(self._program, self._stack[0]))
         for path in paths:
             question = _Question(self._program, (*path, *self._stack[1:]), self._block)
-            inner = question.answer()
+            found_site = question.answer()
             self._inner_used = max(self._inner_used, question.used + 1 - len(path))
-            if inner.certainty is Certainty.UNKNOWN:
-                if inner.kind is AllocKind.RUNTIME:
+            if found_site.certainty is Certainty.UNKNOWN:
+                if found_site.kind is AllocKind.RUNTIME:
                     continue
                 return unknown()
-            found[inner.full_name] = inner
+            found[found_site.full_name] = found_site
         if len(found) != 1 or not self._block:
             return unknown()
         site = next(iter(found.values()))
-        if site.certainty.trustworthy and len(paths) > 1:
+        inner = self._program.pclntab.function_at(paths[0][0])
+        is_plain = len(paths) == 1 and inner and not inner.name.startswith("runtime.")
+        if site.certainty.trustworthy and not is_plain:
             return replace(site, certainty=Certainty.INFERRED)
         return site
 
     def _type_argument(self, call: Instruction, register: int) -> Typed:
         """Return the types that a register may hold at the call, with how that was found."""
         program = self._program
-        start = max(call.pc - _FAST_BYTES, self._function_start(call))
-        code = bytes(program.image.read(start, call.pc - start))
-        for address in program.machine.address_before(code, call.pc, register):
+        for address in program.machine.address_before(self._before(call), call.pc, register):
             type_ = program.type_at(address)
             if type_ is not None:
                 return Typed([type_], nil=False, certainty=Certainty.CONSTANT)
@@ -270,9 +273,16 @@ class _Question:
         certainty = Certainty.CALLER_CHAIN if self.chain.used > 1 else Certainty.CONSTANT
         return Typed([t for t in types if t], nil=0 in constants, certainty=certainty)
 
-    def _function_start(self, call: Instruction) -> int:
+    def _has_size(self, call: Instruction, size: int) -> bool:
+        """Whether a call's first argument is plainly the number `size`."""
+        machine = self._program.machine
+        return machine.has_number(self._before(call), call.pc, machine.arguments[0], size)
+
+    def _before(self, call: Instruction) -> bytes:
+        """Return some code of the function in front of a call."""
         function = self._program.pclntab.function_at(call.pc)
-        return function.entry if function else call.pc
+        start = max(call.pc - _FAST_BYTES, function.entry if function else call.pc)
+        return bytes(self._program.image.read(start, call.pc - start))
 
     @staticmethod
     def _constants(bounds: frozenset[Bound]) -> set[int] | None:

@@ -5,7 +5,14 @@ import re
 import pytest
 from site_truth import ANNOTATED
 
-from memsnap.gobin.amd64 import MACHINE, address_before, call_before, decode
+from memsnap.gobin.amd64 import (
+    MACHINE,
+    address_before,
+    call_before,
+    decode,
+    decode_some,
+    has_number,
+)
 from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Op
 from memsnap.gobin.executable import Executable
 
@@ -126,3 +133,18 @@ def test_instructions_begin_where_gos_disassembler_says(go):
 
     assert len(theirs) > 5000
     assert theirs - ours == set()
+
+
+def test_what_is_cut_off_is_left_out_of_a_part():
+    code = bytes.fromhex("48 89 c3 48 8d 44 24")  # MOVQ AX, BX and most of a LEAQ
+
+    assert [step[2:] for step in decode_some(code, START)] == [(Op.MOVE, BX, AX, 0)]
+
+
+@pytest.mark.parametrize(
+    ("number", "found"), [(48, True), (49, False), (0, False), (1 << 32, False)]
+)
+def test_a_number_before_a_call_is_seen(number, found):
+    code = bytes.fromhex("90 b8 30 00 00 00 48 89 cb")  # MOVL $48, AX; MOVQ CX, BX
+
+    assert has_number(code, START, AX, number) is found

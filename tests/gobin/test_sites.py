@@ -63,16 +63,30 @@ def test_annotated_allocations_have_the_annotated_type(go, tmp_path, flags):
 
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len({s.line for s in right}) > 0.8 * len(wanted())
-    assert len(unsure) <= 2
+    assert len(unsure) <= 12
     assert live_bytes > 0.96
-    assert live_sites > 0.88
+    assert live_sites > 0.86
 
 
 def test_a_generic_function_gets_its_types_from_the_callers_dictionary(on_line):
-    sites = on_line("return make([]T, n)")
+    sites = on_line("return make([]T, n) // want: []main.Node | []*main.Big")
 
     assert {site.type_name for site in sites} == {"[]main.Node", "[]*main.Big"}
     assert {site.certainty for site in sites} == {Certainty.CALLER_CHAIN}
+
+
+def test_a_closure_gets_its_types_from_what_it_captured(on_line):
+    sites = on_line("items := make([]T, n)")
+
+    assert {site.type_name for site in sites} == {"[]*main.Node", "[]string"}
+    assert {site.certainty for site in sites} == {Certainty.CALLER_CHAIN}
+
+
+def test_a_generic_method_called_through_an_interface_is_not_guessed(on_line):
+    sites = on_line("made := make([]T, n*f.scale)")
+
+    assert {site.type_name for site in sites if site.certainty.trustworthy} <= {"[]main.Node"}
+    assert any(site.certainty is Certainty.UNKNOWN for site in sites)
 
 
 def test_an_instance_known_by_its_shape_only_is_marked_as_inferred(on_line):
@@ -219,7 +233,7 @@ def test_every_release_has_the_annotated_types(go_release, tmp_path, minor, flag
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len(right) > 100
     assert live_bytes > 0.96
-    assert live_sites > 0.85
+    assert live_sites > 0.83
 
 
 @pytest.mark.slow

@@ -238,11 +238,11 @@ func returned(n int) error {
 //go:noinline
 func closures() {
 	n := number()
-	node := &Node{Name: "captured"}                                            // want: main.Node | *main.Node
-	kept.funcs = append(kept.funcs, func() int { return n + len(node.Name) })  // want: closure main.closures.func1 | []func() int
-	kept.funcs = append(kept.funcs, node.size)                                 // want: closure main.(*Node).size-fm | []func() int
-	kept.funcs = append(kept.funcs, counter())                                 // want: []func() int
-	kept.funcs = append(kept.funcs, func() int { n++; node = nil; return n })  // want: closure main.closures.func2 | []func() int
+	node := &Node{Name: "captured"}                                           // want: main.Node | *main.Node
+	kept.funcs = append(kept.funcs, func() int { return n + len(node.Name) }) // want: closure main.closures.func1 | []func() int
+	kept.funcs = append(kept.funcs, node.size)                                // want: closure main.(*Node).size-fm | []func() int
+	kept.funcs = append(kept.funcs, counter())                                // want: []func() int
+	kept.funcs = append(kept.funcs, func() int { n++; node = nil; return n }) // want: closure main.closures.func2 | []func() int
 }
 
 func (n *Node) size() int { return len(n.Data) }
@@ -359,6 +359,58 @@ func generics() {
 }
 
 //go:noinline
+func later[T any](n int) func() []T {
+	return func() []T {
+		return make([]T, n) // want: []main.Node | []main.Money
+	}
+}
+
+//go:noinline
+func each(n int, do func(int)) {
+	for i := 0; i < n; i++ {
+		do(i)
+	}
+}
+
+//go:noinline
+func gathered[T any](n int, v T) []*List[T] {
+	var all []*List[T]
+	each(n, func(int) {
+		items := make([]T, n) // want: []*main.Node | []string
+		items[0] = v
+		all = append(all, &List[T]{Items: items}) // want: main.List[*main.Node] | main.List[string] | []*main.List[*main.Node] | []*main.List[string]
+	})
+	return all
+}
+
+type Maker interface{ Make(n int) any }
+
+type Factory[T any] struct{ scale int }
+
+//go:noinline
+func (f Factory[T]) Make(n int) any {
+	made := make([]T, n*f.scale) // want: []main.Node | []int | []main.Big
+	return &made[0]
+}
+
+//go:noinline
+func made(m Maker) any { return m.Make(len(os.Args) + 1) }
+
+type Outer struct {
+	*Factory[Big]
+	name string
+}
+
+//go:noinline
+func indirect() {
+	keep = append(keep, &later[Node](len(os.Args))()[0], &later[Money](len(os.Args))()[0])
+	keep = append(keep, gathered(3, kept.shared), gathered(3, text()))
+	keep = append(keep, made(Factory[Node]{1}), made(Factory[int]{2}), made(&Factory[int]{3}))
+	keep = append(keep, (&Factory[Node]{2}).Make(5))
+	keep = append(keep, made(Outer{&Factory[Big]{1}, "outer"}))
+}
+
+//go:noinline
 func reflected() {
 	v := reflect.New(reflect.TypeOf(Big{}))
 	keep = append(keep, v.Interface())
@@ -393,6 +445,7 @@ func main() {
 	boxes()
 	closures()
 	generics()
+	indirect()
 	reflected()
 	runtime.GC()
 	out, err := os.Create(os.Args[1])
