@@ -1,7 +1,8 @@
 """Gives every allocation of a snapshot its Go type, from the executable that ran.
 
 The answers become labels of the heap profile, which any pprof tool can filter by: `type` and
-`alloc`, and `certainty` where a type is inferred rather than read from the code.
+`alloc`, `type_full` where import paths say more, and `certainty` where a type is inferred rather
+than read from the code.
 """
 
 import re
@@ -22,7 +23,7 @@ from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.profile import Bools, Int32s, Int64s, Labels, Profile
 from memsnap.snapshot import Snapshot, Types
 
-TYPE, ALLOC, CERTAINTY = "type", "alloc", "certainty"
+TYPE, FULL, ALLOC, CERTAINTY = "type", "type_full", "alloc", "certainty"
 NO_TYPES = "No types: "  # how the note begins that says why a capture has none
 
 _ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, a wrong one few
@@ -66,6 +67,7 @@ class Answer(NamedTuple):
     """What the labels of a sample say; empty texts where there is nothing to say."""
 
     type: str
+    full: str  # the same with import paths; empty where it is no different
     alloc: str
     certainty: str
 
@@ -258,9 +260,13 @@ def _answer(site: Site) -> Answer:
     """Return the labels of a site: the type as Go prints it, if it is known well enough."""
     inferred = site.certainty is Certainty.INFERRED
     known = site.certainty.trustworthy or inferred
-    printed = _READABLE.sub(lambda name: _AS_GO_PRINTS[name[0]], site.type_name)
+    printed, full = (
+        _READABLE.sub(lambda name: _AS_GO_PRINTS[name[0]], text)
+        for text in (site.type_name, site.full_name)
+    )
     return Answer(
         type=printed if known else "",
+        full=full if known and full != printed else "",
         alloc=_WORDS.get(site.kind, ""),
         certainty=site.certainty.value if inferred and printed else "",
     )
@@ -279,6 +285,7 @@ def _labelled(heap: Profile, answers: Sequence[Answer]) -> Profile:
 
     columns = {
         TYPE: [index(answer.type) for answer in answers],
+        FULL: [index(answer.full) for answer in answers],
         ALLOC: [index(answer.alloc) for answer in answers],
         CERTAINTY: [index(answer.certainty) for answer in answers],
     }

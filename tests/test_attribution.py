@@ -170,7 +170,7 @@ def test_a_second_attribution_gives_the_same_labels(
 def test_other_labels_stay(attribute: Callable[[Profile], Snapshot], proto: Profile) -> None:
     typed = attribute(proto).heap
 
-    ours = ("type", "alloc", "certainty")
+    ours = ("type", "type_full", "alloc", "certainty")
     assert [label for label in labels_of(typed) if label[1] not in ours] == labels_of(proto)
     assert typed.labels.unit.max() < len(typed.strings)
     assert (np.diff(typed.labels.sample) >= 0).all()

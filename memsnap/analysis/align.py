@@ -183,10 +183,14 @@ def _spell(profile: Profile, names: _Names, *, lines: bool) -> tuple[Int64s, Int
 
 
 def _marks(profile: Profile, names: _Names) -> tuple[Int32s, Int32s]:
-    """Return the samples' `type` and `alloc` labels as indices of the common strings."""
+    """Return the samples' types and `alloc` labels as indices of the common strings.
+
+    A type goes by its import path where the profile has it: packages may share their last name.
+    """
     common = []
-    for key in ("type", "alloc"):
-        own = string_label(profile, key)
+    full = string_label(profile, "type_full")
+    types = np.where(full >= 0, full, string_label(profile, "type"))
+    for own in (types, string_label(profile, "alloc")):
         used = np.flatnonzero(np.bincount(own[own >= 0]))
         ids = np.full(len(profile.strings) + 1, -1, dtype=np.int32)
         ids[used] = [names.string(profile.strings[at]) for at in used.tolist()]

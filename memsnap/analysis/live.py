@@ -12,6 +12,7 @@ from memsnap.analysis.align import Alignment, align
 from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Counts
 from memsnap.analysis.groups import Sums, group, keys
+from memsnap.analysis.names import short_type
 from memsnap.analysis.reconcile import LiveCheck
 from memsnap.analysis.rows import Amount, Frame, Limits, amount_at, limits_at
 from memsnap.analysis.select import EVERYTHING, Selection, select
@@ -63,6 +64,7 @@ class LiveRow:
 
     by: By
     type: str
+    type_full: str
     type_inferred: bool
     alloc: str
     function: str
@@ -162,7 +164,8 @@ def _row(table: LiveTable, number: int, stack: tuple[Frame, ...]) -> LiveRow:
     size = int(names.object_bytes[number])
     return LiveRow(
         by=table.by,
-        type=names.text(names.type, number),
+        type=short_type(names.text(names.type, number)),
+        type_full=names.text(names.type, number),
         type_inferred=bool(names.inferred[number]),
         alloc=names.text(names.alloc, number),
         function=names.text(names.function, number),

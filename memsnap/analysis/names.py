@@ -24,6 +24,9 @@ _BUILT_IN = re.compile(
 )
 
 
+_PATH = re.compile(r"(?:[\w.%~-]+/)+(?=[\w%~-]+\.)")
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What one pattern says: names it wants (all, if it names none), and names it bars."""
@@ -113,6 +116,17 @@ def type_filter(pattern: str) -> Filter:
     carry it.
     """
     return _alternatives(pattern, _type_word)
+
+
+def short_type(type_name: str) -> str:
+    """Return the type as Go prints it, without import paths: `http.Request` of `net/http.Request`.
+
+    Type arguments keep theirs, as they do in Go.
+    """
+    head, bracket, arguments = type_name.partition("[")
+    if bracket and re.search(r"\w$", head) and not head.endswith("map"):
+        return _PATH.sub("", head) + bracket + arguments
+    return _PATH.sub("", type_name)
 
 
 def nearest(pattern: str, names: Iterable[str], *, count: int = 5) -> list[str]:

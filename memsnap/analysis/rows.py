@@ -5,7 +5,7 @@ from enum import Enum
 
 import numpy as np
 
-from memsnap.analysis.names import package_of
+from memsnap.analysis.names import package_of, short_type
 from memsnap.analysis.own import is_outside, is_own
 from memsnap.analysis.table import Amounts, Bounds, By, Table, Verdict
 from memsnap.pprof.profile import Int64s
@@ -60,6 +60,7 @@ class Row:
 
     by: By
     type: str
+    type_full: str
     type_inferred: bool
     alloc: str
     function: str
@@ -116,7 +117,8 @@ def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
     size = int(keys.object_bytes[number])
     return Row(
         by=table.by,
-        type=keys.text(keys.type, number),
+        type=short_type(keys.text(keys.type, number)),
+        type_full=keys.text(keys.type, number),
         type_inferred=bool(keys.inferred[number]),
         alloc=keys.text(keys.alloc, number),
         function=keys.text(keys.function, number),

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from memsnap.attribution import NO_TYPES, Answers, Attributor
-from memsnap.capture.gobuild import GoBuild, read_build
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
 from memsnap.gobin.executable import Executable
+from memsnap.gobin.image import open_image
 from memsnap.snapshot import Snapshot
 
 _MOST_FILES = 10_000  # looked at in a folder of executables
@@ -127,11 +127,10 @@ def _in_folder(folder: Path, snapshot: Snapshot) -> list[Path]:
     process = snapshot.capture.process
     mapped = next((mapping for mapping in snapshot.heap.mappings if mapping.file), None)
     build_id = process.build_id or (mapped.build_id if mapped else "")
-    known = GoBuild(build_id=build_id, go_build_id=process.go_build_id)
     wanted = Path(process.executable or (mapped.file if mapped else "")).name
     # A profile's build id is that of the file at the path of the executable, which may have been
     # replaced: what is named alike comes after it.
-    same_build = [path for path in files if _is_build(path, known)]
+    same_build = [path for path in files if _is_build(path, build_id, process.go_build_id)]
     same_name = [path for path in files if path.name == wanted and path not in same_build]
     if not same_build + same_name:
         parts = [f"named {wanted}"] if wanted else []
@@ -143,14 +142,12 @@ def _in_folder(folder: Path, snapshot: Snapshot) -> list[Path]:
     return [*same_build, *same_name][:_MOST_CANDIDATES]
 
 
-def _is_build(path: Path, known: GoBuild) -> bool:
-    if not (known.build_id or known.go_build_id):
+def _is_build(path: Path, build_id: str, go_build_id: str) -> bool:
+    if not (build_id or go_build_id):
         return False
     try:
-        found = read_build(path)
-    except (OSError, ValueError):  # unreadable, or too short to be mapped
-        return False
-    if found is None:
-        return False
-    pairs = ((known.go_build_id, found.go_build_id), (known.build_id, found.build_id))
+        with open_image(path, name=str(path)) as image:
+            pairs = ((go_build_id, image.go_build_id), (build_id, image.build_id))
+    except (FormatError, FileError):
+        return False  # no executable: not the one
     return any(mine == other for mine, other in pairs if mine)

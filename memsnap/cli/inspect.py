@@ -33,7 +33,7 @@ _EVERYTHING = "*"
     flag_value=_EVERYTHING,
     metavar="[PATTERN]",
     help="List the types that PATTERN names ('*http.Request', 'main.*'), with size, fields and"
-    " padding; without it all, by what another order of the fields would save.",
+    " padding; without it the structs whose fields could be ordered better.",
 )
 @click.option(
     "-n",
@@ -95,22 +95,24 @@ def _opened(binary: str) -> "Executable":
 
 def _show_summary(executable: "Executable", *, as_json: bool) -> None:
     from memsnap.gobin.inspection import inspect as count
-    from memsnap.report.inspect import inspection_document, render_inspection
 
     with _progress(is_streaming=False) as progress:
         found = count(executable, progress=progress)
     if as_json:
         from memsnap.report.document import json_text
+        from memsnap.report.inspect_document import inspection_document
 
         options.show(json_text(inspection_document(found)))
     else:
+        from memsnap.report.inspect import render_inspection
+
         options.show(render_inspection(found, ink=options.terminal()))
 
 
 def _show_sites(executable: "Executable", *, as_json: bool) -> None:
     from memsnap.gobin.inspection import file_facts
     from memsnap.gobin.listing import list_sites
-    from memsnap.report.inspect import site_lines, sites_document
+    from memsnap.report.inspect_document import site_lines, sites_document
 
     with _progress(is_streaming=True) as progress:
         sites = list_sites(executable, progress=progress)
@@ -126,18 +128,26 @@ def _show_types(
     executable: "Executable", pattern: str, limit: int | None, *, as_json: bool
 ) -> None:
     from memsnap.gobin.inspection import file_facts
-    from memsnap.report.inspect import by_gain, render_types, types_document
+    from memsnap.report.inspect import by_gain, render_gains, render_layouts
 
     found = _matching(executable, pattern)
-    ordered = sorted(found, key=lambda t: (t.full_name, t.size)) if pattern else by_gain(found)
     if as_json:
         from memsnap.report.document import json_text
+        from memsnap.report.inspect_document import types_document
 
+        ordered = sorted(found, key=_by_name) if pattern else by_gain(found)
         file = file_facts(executable)
         options.show(json_text(types_document(file, ordered[:limit], pattern=pattern)))
         return
-    rows = _ROWS if limit is None else limit
-    options.show(render_types(ordered, pattern=pattern, limit=rows, ink=options.terminal()))
+    rows, ink = _ROWS if limit is None else limit, options.terminal()
+    if pattern:
+        options.show(render_layouts(sorted(found, key=_by_name), limit=rows, ink=ink))
+    else:
+        options.show(render_gains(found, limit=rows, ink=ink))
+
+
+def _by_name(listed: "ListedType") -> tuple[str, int]:
+    return listed.full_name, listed.size
 
 
 def _matching(executable: "Executable", pattern: str) -> "list[ListedType]":
@@ -172,7 +182,7 @@ def _progress(*, is_streaming: bool) -> "Iterator[Progress | None]":
     if not sys.stderr.isatty() or (is_streaming and sys.stdout.isatty()):
         yield None
         return
-    with click.progressbar(length=1, label="resolving allocation sites", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label="allocation sites", width=24, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
             bar.length = total

@@ -51,6 +51,11 @@ class Inspection:
     types: Mapping[str, int]
     sites: Mapping[tuple[AllocKind, Certainty], int]
 
+    @property
+    def typed(self) -> int:
+        """How many sites have a type that is certain from the code alone."""
+        return sum(n for (_, certainty), n in self.sites.items() if certainty.trustworthy)
+
 
 def open_executable(path: str | os.PathLike[str], *, name: str = "") -> Executable:
     """Map an executable as `Executable.open` does, and say of one without tables if it is cut off.

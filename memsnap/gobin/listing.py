@@ -19,6 +19,7 @@ Progress = Callable[[int, int], None]
 
 _RUNTIME = ("runtime.", "runtime/internal/", "internal/runtime/")
 _PROGRESS_EVERY = 64  # functions
+_SITES_OF_A_RESOLVER = 1 << 15  # it keeps every answer, half a kB each, and none is asked for twice
 # Rules know these for the type that they name; maps since Go 1.24 allocate in none of them
 # (internal/runtime/maps: Delete, Clear, Iter.Init).
 _NO_ALLOCATION_SINCE = 24
@@ -57,10 +58,13 @@ def list_sites(executable: Executable, *, progress: Progress | None = None) -> I
 
     Raises FormatError where the function table turns out to be damaged.
     """
-    resolver = Resolver(executable)
+    resolver, resolved = Resolver(executable), 0
     for call in allocation_calls(Program(executable), progress=progress):
         if is_runtime(call.function.name):
             continue
+        resolved += 1
+        if not resolved % _SITES_OF_A_RESOLVER:
+            resolver = Resolver(executable)
         frame = _shown(executable.pclntab.inline_frames(call.end - 1), call.function)
         yield ListedSite(
             function=frame.name,

@@ -19,6 +19,7 @@ _LARGEST_WITH_HEADER = (32 << 10) - _HEADER_BYTES
 class ListedType:
     """A type: `name` as Go prints it, `full_name` with import paths, sizes in bytes.
 
+    `package` is the import path of the package that defines it, empty for unnamed types.
     `block_bytes` is what the allocator takes for one value alone on the heap.  For structs,
     `layout` has the fields, `best_size` is the least size that an order of the fields gives, and
     `best_block_bytes` its block; for other types both are as they are.
@@ -26,6 +27,7 @@ class ListedType:
 
     name: str
     full_name: str
+    package: str
     kind: str
     size: int
     align: int
@@ -57,6 +59,7 @@ def listed(type_: GoType, *, header: bool) -> ListedType:
     return ListedType(
         name=type_.name,
         full_name=type_.full_name,
+        package=type_.pkg_path,
         kind=type_.kind.name.lower().replace("_", " "),
         size=type_.size,
         align=type_.align,

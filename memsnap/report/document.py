@@ -132,6 +132,7 @@ def row_document(row: Row) -> dict[str, Any]:
     """Return one row; a site in a group's place has null where several differ."""
     return {
         "type": row.type or None,
+        "type_full": row.type_full or None,
         "type_inferred": row.type_inferred,
         "alloc": row.alloc or None,
         "function": row.function,

@@ -1,29 +1,17 @@
-"""What an executable tells without a profile, as text and as JSON.
+"""What an executable tells without a profile, as text."""
 
-The JSON forms are `memsnap.inspect/1`, `memsnap.types/1` and `memsnap.sites/1`; keys are only ever
-added to them.  Sizes are integer bytes, addresses are those of link time in hexadecimal, and null
-stands for what is not known.
-"""
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
-import msgspec
-
+from memsnap.analysis.names import is_standard
 from memsnap.gobin.buildinfo import BuildInfo, Module
 from memsnap.gobin.inspection import FileFacts, Inspection
 from memsnap.gobin.kinds import AllocKind
 from memsnap.gobin.layout import FieldLayout
-from memsnap.gobin.listing import ListedSite
 from memsnap.gobin.names import readable
 from memsnap.gobin.site import Certainty
 from memsnap.gobin.typelist import ListedType
 from memsnap.report.ink import Column, Ink, clean, table
 from memsnap.units import format_bytes, format_count
-
-INSPECT_SCHEMA = "memsnap.inspect/1"
-TYPES_SCHEMA = "memsnap.types/1"
-SITES_SCHEMA = "memsnap.sites/1"
 
 # Settings that change what is allocated, or what can be read of it; --json has all of them.
 _SETTINGS = (
@@ -32,6 +20,8 @@ _SETTINGS = (
 )  # fmt: skip
 _LABEL = 18  # columns of the names on the left
 _KINDS_NAMED = 4
+_WIDE = 90  # columns of the terminal from which on there is room for block sizes
+_NO_VERSION = "(devel)"
 
 
 def render_inspection(found: Inspection, *, ink: Ink) -> str:
@@ -41,107 +31,24 @@ def render_inspection(found: Inspection, *, ink: Ink) -> str:
     return "\n\n".join("\n".join(lines) for lines in (*parts, sites) if lines)
 
 
-def inspection_document(found: Inspection) -> dict[str, Any]:
-    """Return `memsnap.inspect/1`.
-
-    `sites.by` has a row for each kind and certainty; `typed` counts those whose type is known for
-    certain from the code alone.
-    """
-    rows = sorted(found.sites.items(), key=lambda item: (-item[1], _words(item[0])))
-    return {
-        "schema": INSPECT_SCHEMA,
-        **_file_document(found.file),
-        "functions": found.functions,
-        "types": {"count": sum(found.types.values()), "by_kind": dict(found.types)},
-        "sites": {
-            "count": sum(found.sites.values()),
-            "typed": _typed(found),
-            "by": [
-                {"kind": kind.value, "certainty": certainty.value, "sites": count}
-                for (kind, certainty), count in rows
-            ],
-        },
-    }
-
-
-def sites_document(file: FileFacts, sites: Iterable[ListedSite]) -> dict[str, Any]:
-    """Return `memsnap.sites/1`, with `sites` written while they are found."""
-    return {
-        "schema": SITES_SCHEMA,
-        **_identity(file),
-        "sites": (site_document(listed) for listed in sites),
-    }
-
-
-def site_lines(sites: Iterable[ListedSite]) -> Iterator[str]:
-    """Return the sites as JSON, one object a line, without the last line's end."""
-    lead = ""
-    for listed in sites:
-        yield lead + msgspec.json.encode(site_document(listed)).decode()
-        lead = "\n"
-
-
-def site_document(listed: ListedSite) -> dict[str, Any]:
-    """Return one allocation site; its keys are explained in docs/inspect.md."""
-    site = listed.site
-    return {
-        "function": listed.function,
-        "file": listed.file,
-        "line": listed.line,
-        "address": hex(listed.address),
-        "code_of": listed.code_of,
-        "calls": listed.callee,
-        "kind": site.kind.value,
-        "type": site.type_name or None,
-        "full_type": site.full_name or None,
-        "part": site.part or None,
-        "certainty": site.certainty.value,
-        "candidates": list(site.candidates),
-        "via": site.via or None,
-    }
-
-
-def render_types(types: Sequence[ListedType], *, pattern: str, limit: int, ink: Ink) -> str:
-    """Return types as text: with a pattern the layout of each, else a table of the largest gains.
-
-    `types` are those that `pattern` names, in the order of the list.
-    """
-    shown = types[:limit]
-    counted = f"{len(shown)} of {format_count(len(types))} types"
-    if not pattern:
-        note = f"{counted}, by what another order of the fields would save"
-        return "\n".join([ink.heading("Types", note), *_type_table(shown, ink)])
-    blocks = ["\n".join(_layout(listed, ink)) for listed in shown]
-    if len(shown) < len(types):
-        blocks.append(ink.paint(f"{counted} that match; -n {len(types)} shows all", "dim"))
+def render_layouts(types: Sequence[ListedType], *, limit: int, ink: Ink) -> str:
+    """Return the first types with their fields, the gaps between them, and what could be saved."""
+    blocks = ["\n".join(_layout(listed, ink)) for listed in types[:limit]]
+    if limit < len(types):
+        counted = f"{limit} of {format_count(len(types))} types that match; -n {len(types)}: all"
+        blocks.append(ink.paint(counted, "dim"))
     return "\n\n".join(blocks)
 
 
-def types_document(file: FileFacts, types: Iterable[ListedType], *, pattern: str) -> dict[str, Any]:
-    """Return `memsnap.types/1`; `fields` is null for types that are no structs."""
-    return {
-        "schema": TYPES_SCHEMA,
-        **_identity(file),
-        "pattern": pattern or None,
-        "types": (type_document(listed) for listed in types),
-    }
-
-
-def type_document(listed: ListedType) -> dict[str, Any]:
-    """Return one type; its keys are explained in docs/inspect.md."""
-    return {
-        "type": listed.name,
-        "full_type": listed.full_name,
-        "kind": listed.kind,
-        "size": listed.size,
-        "align": listed.align,
-        "pointer_bytes": listed.ptr_bytes,
-        "block_bytes": listed.block_bytes,
-        "padding_bytes": listed.padding_bytes,
-        "best_size": listed.best_size,
-        "best_block_bytes": listed.best_block_bytes,
-        "fields": None if listed.layout is None else list(map(_field, listed.layout.fields)),
-    }
+def render_gains(types: Iterable[ListedType], *, limit: int, ink: Ink) -> str:
+    """Return the structs outside Go's own library as a table, by what reordering would save."""
+    own = [t for t in types if t.layout and t.package and not is_standard(t.package)]
+    shown = by_gain(own)[:limit]
+    note = f"{len(shown)} of {format_count(len(own))} outside Go's library, by what could be saved"
+    columns, cells = _gain_cells(shown, is_wide=ink.width >= _WIDE)
+    lines = [ink.heading("Structs", note), *(table(ink, columns, cells) if cells else ())]
+    how = "Bytes; the best size is with the fields by falling alignment. --types NAME shows them."
+    return "\n".join([*lines, ink.paint(ink.wrap(how, indent=2), "dim")])
 
 
 def by_gain(types: Iterable[ListedType]) -> list[ListedType]:
@@ -158,67 +65,23 @@ def by_gain(types: Iterable[ListedType]) -> list[ListedType]:
     )
 
 
-def _field(field: FieldLayout) -> dict[str, Any]:
-    return {
-        "offset": field.offset,
-        "size": field.size,
-        "name": field.name,
-        "type": field.type_name,
-        "full_type": field.full_type_name,
-        "padding_bytes": field.padding_bytes,
-        "embedded": field.embedded,
-    }
-
-
-def _identity(file: FileFacts) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "machine": file.machine,
-        "go_version": file.build.go_version or None,
-        "build_id": file.build_id or None,
-        "go_build_id": file.go_build_id or None,
-    }
-
-
-def _file_document(file: FileFacts) -> dict[str, Any]:
-    build = file.build
-    return {
-        **_identity(file),
-        "tables_since": ".".join(map(str, file.layout_since)),
-        "pie": file.pie,
-        "symbols": file.symbols,
-        "dwarf": file.dwarf,
-        "code_bytes": file.code_bytes,
-        "main": build.path or None,
-        "module": _module_document(build.module),
-        "vcs_revision": build.vcs_revision or None,
-        "settings": dict(build.settings),
-        "dependencies": [_module_document(module) for module in build.dependencies],
-    }
-
-
-def _module_document(module: Module) -> dict[str, Any] | None:
-    if not module.path:
-        return None
-    replaced = module.replaced_by
-    return {
-        "path": module.path,
-        "version": module.version or None,
-        "replaced_by": _module_document(replaced) if replaced else None,
-    }
-
-
 def _header(file: FileFacts, ink: Ink) -> list[str]:
     build = file.build
-    named = " ".join(
-        part for part in (build.path or clean(file.name), build.module.version) if part
-    )
+    version = build.module.version if build.module.version != _NO_VERSION else ""
     since = ".".join(map(str, file.layout_since))
-    system = f"{build.settings.get('GOOS', 'linux')}/{file.machine}"
-    form = "PIE" if file.pie else "fixed addresses"
-    parts = [named, build.go_version or f"Go {since} or later, by its tables", system, form]
-    code = f"{clean(file.name)}, {format_bytes(file.code_bytes)} of code"
-    return [ink.paint(clean(", ".join(parts)), "bold"), ink.paint(code, "dim")]
+    parts = [
+        f"{build.path or file.name} {version}".strip(),
+        build.go_version or f"Go {since} or later, by its tables",
+        f"{build.settings.get('GOOS', 'linux')}/{file.machine}",
+        "PIE" if file.pie else "fixed addresses",
+    ]
+    title, code = clean(", ".join(parts)), f"{format_bytes(file.code_bytes)} of code"
+    return [
+        ink.paint(ink.wrap(title, indent=0) if ink.cut else title, "bold"),
+        ink.paint(
+            _shortened(clean(file.name), ink.width - len(code) - 2, ink) + f", {code}", "dim"
+        ),
+    ]
 
 
 def _build(build: BuildInfo, ink: Ink) -> list[str]:
@@ -249,7 +112,7 @@ def _found(found: Inspection, ink: Ink) -> list[str]:
     left = sum(count for _, count in kinds[_KINDS_NAMED:])
     named += [f"{format_count(left)} others"] if left else []
     sites = sum(found.sites.values())
-    share = f"{_typed(found) / max(sites, 1):.1%} typed by the code alone"
+    share = f"{found.typed / max(sites, 1):.1%} typed by the code alone"
     types = format_count(sum(found.types.values()))
     return [
         ink.heading("In the file"),
@@ -298,26 +161,25 @@ def _of(found: Inspection, kind: AllocKind) -> list[int]:
     return [everything, typed, everything - typed - unknown, unknown]
 
 
-def _type_table(types: Sequence[ListedType], ink: Ink) -> list[str]:
-    columns = [
-        Column("size", styles=("bold",)),
-        Column("block"),
-        Column("padding"),
-        Column("best"),
-        Column("its block"),
-        Column("kind", right=False),
-        Column("type", right=False),
+def _gain_cells(
+    types: Sequence[ListedType], *, is_wide: bool
+) -> tuple[list[Column], list[list[str]]]:
+    """Return the columns and cells of structs: blocks only where there is room for them."""
+    wanted: list[tuple[bool, str, Callable[[ListedType], int]]] = [
+        (True, "size", lambda t: t.size),
+        (is_wide, "on the heap", lambda t: t.block_bytes),
+        (True, "padding", lambda t: t.padding_bytes),
+        (True, "best", lambda t: t.best_size),
+        (is_wide, "on the heap", lambda t: t.best_block_bytes),
+        (True, "saves", lambda t: t.block_bytes - t.best_block_bytes),
     ]
+    chosen = [(title, number) for is_shown, title, number in wanted if is_shown]
+    columns = [Column(title, styles=("bold",) if title == "size" else ()) for title, _ in chosen]
     cells = [
-        [
-            *map(format_count, (t.size, t.block_bytes, t.padding_bytes)),
-            *map(format_count, (t.best_size, t.best_block_bytes)),
-            t.kind,
-            clean(readable(t.full_name)),
-        ]
+        [*(format_count(number(t)) for _, number in chosen), clean(readable(t.full_name))]
         for t in types
     ]
-    return table(ink, columns, cells)
+    return [*columns, Column("type", right=False)], cells
 
 
 def _layout(listed: ListedType, ink: Ink) -> Iterator[str]:
@@ -327,7 +189,12 @@ def _layout(listed: ListedType, ink: Ink) -> Iterator[str]:
         facts.append(f"{format_count(listed.block_bytes)} B on the heap")
     pointers = f"pointers in the first {format_count(listed.ptr_bytes)} B"
     facts.append(pointers if listed.ptr_bytes else "no pointers")
-    yield ink.heading(clean(readable(listed.full_name)), ", ".join(facts))
+    name, note = clean(readable(listed.full_name)), ", ".join(facts)
+    if ink.cut and len(name) + len(note) + 2 > ink.width:
+        yield ink.heading(_shortened(name, ink.width, ink))
+        yield ink.paint(ink.wrap(note, indent=2), "dim")
+    else:
+        yield ink.heading(name, note)
     if listed.layout is None:
         return
     columns = [
@@ -369,19 +236,13 @@ def _advice(listed: ListedType, ink: Ink) -> Iterator[str]:
 
 
 def _line(ink: Ink, label: str, text: str) -> str:
-    text = clean(text)
-    room = ink.width - _LABEL - 2
-    if ink.cut and len(text) > room > 1:
-        text = text[: room - 1] + "…"
+    text = _shortened(clean(text), ink.width - _LABEL - 2, ink)
     return f"  {ink.paint(label.ljust(_LABEL), 'dim')}{text}"
 
 
-def _typed(found: Inspection) -> int:
-    return sum(n for (_, certainty), n in found.sites.items() if certainty.trustworthy)
-
-
-def _words(key: tuple[AllocKind, Certainty]) -> tuple[str, str]:
-    return key[0].value, key[1].value
+def _shortened(text: str, room: int, ink: Ink) -> str:
+    """Return text cut to `room` columns where lines have to fit."""
+    return text if not ink.cut or len(text) <= room else text[: max(room - 1, 8)] + "…"
 
 
 def _plural(kind: str) -> str:

@@ -96,6 +96,7 @@ def live_row_document(row: LiveRow) -> dict[str, Any]:
     """
     return {
         "type": row.type or None,
+        "type_full": row.type_full or None,
         "type_inferred": row.type_inferred,
         "alloc": row.alloc or None,
         "function": row.function,

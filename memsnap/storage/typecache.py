@@ -21,11 +21,11 @@ _KEY_BYTES = 16
 
 
 class _File(msgspec.Struct, array_like=True):
-    """The file: answers are indices of distinct (type, alloc, certainty), one per key."""
+    """The file: answers are indices of distinct ones, one per key."""
 
     version: str
     build: str
-    distinct: list[tuple[str, str, str]]
+    distinct: list[Answer]
     keys: bytes
     answers: list[int]
 
@@ -46,11 +46,10 @@ class TypeCache:
         fits = len(file.keys) == _KEY_BYTES * len(file.answers)
         if file.version != __version__ or file.build != build or not fits:
             return {}
-        distinct = [Answer(*answer) for answer in file.distinct]
         try:
             path.touch()
             return {
-                file.keys[at * _KEY_BYTES : (at + 1) * _KEY_BYTES]: distinct[answer]
+                file.keys[at * _KEY_BYTES : (at + 1) * _KEY_BYTES]: file.distinct[answer]
                 for at, answer in enumerate(file.answers)
             }
         except (OSError, IndexError):
@@ -62,8 +61,7 @@ class TypeCache:
             return
         distinct: dict[Answer, int] = {}
         numbers = [distinct.setdefault(answer, len(distinct)) for answer in answers.values()]
-        listed = [(answer.type, answer.alloc, answer.certainty) for answer in distinct]
-        file = _File(__version__, build, listed, b"".join(answers), numbers)
+        file = _File(__version__, build, list(distinct), b"".join(answers), numbers)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path(build), msgspec.msgpack.encode(file))

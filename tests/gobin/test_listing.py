@@ -46,8 +46,12 @@ def test_sites_on_annotated_lines_have_an_annotated_type(annotated):
             if listed.file.endswith("annotated/main.go") and listed.site.certainty.trustworthy:
                 found[listed.line].add(listed.site.type_name)
 
-    types = {line: {name.replace("example.com/programs/annotated.", "main.") for name in found[line]}
-             for line in wants if found[line]}  # fmt: skip
+    module = "example.com/programs/annotated."
+    types = {
+        line: {name.replace(module, "main.") for name in found[line]}
+        for line in wants
+        if found[line]
+    }
     assert len(types) > 0.7 * len(wants)
     assert {line: names - wants[line] for line, names in types.items() if names - wants[line]} == {}
 
@@ -74,7 +78,7 @@ def test_an_inlined_function_is_named_with_the_function_that_holds_its_code(anno
     with Executable.open(annotated) as executable:
         inlined = [s for s in list_sites(executable) if s.function != s.code_of]
 
-    assert len(inlined) > 100
+    assert ("errors.New", "main.boxes") in {(s.function, s.code_of) for s in inlined}
     assert all(s.line > 0 for s in inlined)
 
 

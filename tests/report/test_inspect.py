@@ -1,6 +1,7 @@
 """What `inspect` prints of an executable."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,11 +14,9 @@ from memsnap.gobin.site import Certainty, Site
 from memsnap.gobin.typelist import ListedType
 from memsnap.report.document import json_text
 from memsnap.report.ink import Ink
-from memsnap.report.inspect import (
-    by_gain,
+from memsnap.report.inspect import by_gain, render_gains, render_inspection, render_layouts
+from memsnap.report.inspect_document import (
     inspection_document,
-    render_inspection,
-    render_types,
     site_lines,
     sites_document,
     types_document,
@@ -94,6 +93,7 @@ Allocation sites
 ENTRY = ListedType(
     name="main.Entry",
     full_name="main.Entry",
+    package="main",
     kind="struct",
     size=40,
     align=8,
@@ -132,6 +132,7 @@ ENTRY = ListedType(
 WORD = ListedType(
     name="int",
     full_name="int",
+    package="",
     kind="int",
     size=8,
     align=8,
@@ -161,6 +162,7 @@ def typed(name, *, size, best_size, block, best_block):
     return ListedType(
         name=name,
         full_name=name,
+        package="main",
         kind="struct",
         size=size,
         align=8,
@@ -185,10 +187,7 @@ def test_the_report_fits_the_terminal(width):
 
 
 def test_a_binary_without_build_information_says_so():
-    file = FileFacts(
-        **{name: getattr(FILE, name) for name in FileFacts.__slots__}
-        | {"build": BuildInfo(), "symbols": None, "dwarf": None}
-    )
+    file = replace(FILE, build=BuildInfo(), symbols=None, dwarf=None)
 
     text = render_inspection(
         Inspection(file=file, functions=1, types={}, sites={}), ink=Ink(width=100)
@@ -201,10 +200,7 @@ def test_a_binary_without_build_information_says_so():
 
 def test_what_a_binary_says_of_itself_cannot_drive_the_terminal():
     build = BuildInfo(path="evil\x1b[2J", settings={"-tags": "a\x1b]0;x\x07"})
-    file = FileFacts(
-        **{name: getattr(FILE, name) for name in FileFacts.__slots__}
-        | {"build": build, "name": "a\nb"}
-    )
+    file = replace(FILE, build=build, name="a\nb")
 
     text = render_inspection(
         Inspection(file=file, functions=1, types={}, sites={}), ink=Ink(width=100)
@@ -254,9 +250,11 @@ def test_sites_are_objects_one_a_line_or_one_document():
 
 
 def test_a_layout_shows_its_gaps_and_what_another_order_saves():
-    text = render_types([ENTRY], pattern="Entry", limit=9, ink=Ink(width=100))
+    text = render_layouts([ENTRY], limit=9, ink=Ink(width=100))
 
-    assert text == """\
+    assert (
+        text
+        == """\
 main.Entry  struct, 40 B, 48 B on the heap, pointers in the first 32 B
   offset  size  field   type
        0     1  paid    bool
@@ -269,25 +267,54 @@ main.Entry  struct, 40 B, 48 B on the heap, pointers in the first 32 B
       33     7          padding
   21 B of padding. With the fields by falling alignment it takes 24 B: 24 B less for each on the
   heap."""
+    )
 
 
-def test_without_a_pattern_types_are_rows_and_more_than_the_limit_are_counted():
-    text = render_types([ENTRY, WORD], pattern="", limit=1, ink=Ink(width=100))
+def test_structs_are_rows_with_what_they_would_save_and_blocks_where_there_is_room():
+    wide = render_gains([ENTRY, WORD], limit=5, ink=Ink(width=100))
+    narrow = render_gains([ENTRY, WORD], limit=5, ink=Ink(width=60))
 
-    assert text == """\
-Types  1 of 2 types, by what another order of the fields would save
-  size  block  padding  best  its block  kind    type
-    40     48       21    24         24  struct  main.Entry"""
+    assert (
+        wide
+        == """\
+Structs  1 of 1 outside Go's library, by what could be saved
+  size  on the heap  padding  best  on the heap  saves  type
+    40           48       21    24           24     24  main.Entry
+  Bytes; the best size is with the fields by falling alignment. --types NAME shows them."""
+    )
+    assert narrow.splitlines()[1:3] == [
+        "  size  padding  best  saves  type",
+        "    40       21    24     24  main.Entry",
+    ]
+
+
+def test_structs_of_gos_own_library_are_not_the_readers_to_change():
+    theirs = replace(ENTRY, package="net/http", full_name="net/http.Request")
+
+    text = render_gains([theirs], limit=5, ink=Ink(width=100))
+
+    assert text.startswith("Structs  0 of 0 outside Go's library")
+    assert "net/http" not in text
 
 
 def test_types_that_match_beyond_the_limit_are_counted():
-    text = render_types([WORD, ENTRY], pattern="*", limit=1, ink=Ink(width=100))
+    text = render_layouts([WORD, ENTRY], limit=1, ink=Ink(width=100))
 
     assert text.splitlines() == [
         "int  int, 8 B, no pointers",
         "",
-        "1 of 2 types that match; -n 2 shows all",
+        "1 of 2 types that match; -n 2: all",
     ]
+
+
+def test_a_long_name_leaves_its_facts_to_the_next_line():
+    long = replace(WORD, full_name="main." + "x" * 80)
+
+    lines = render_layouts([long], limit=1, ink=Ink(width=60)).splitlines()
+
+    assert lines[0].endswith("xx…")
+    assert lines[1] == "  int, 8 B, no pointers"
+    assert max(map(len, lines)) == 60
 
 
 def test_what_saves_a_block_comes_before_what_saves_in_arrays_only():

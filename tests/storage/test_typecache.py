@@ -9,9 +9,9 @@ from memsnap.storage import typecache
 from memsnap.storage.typecache import TypeCache
 
 ANSWERS = {
-    bytes(range(16)): Answer("http.Request", "new", ""),
-    bytes(range(1, 17)): Answer("[]uint8", "make", "inferred"),
-    bytes(16): Answer("", "", ""),
+    bytes(range(16)): Answer("http.Request", "net/http.Request", "new", ""),
+    bytes(range(1, 17)): Answer("[]uint8", "", "make", "inferred"),
+    bytes(16): Answer("", "", "", ""),
 }
 
 
@@ -50,7 +50,7 @@ def test_a_damaged_file_is_as_good_as_none(cache, cut):
 
 
 def test_a_number_that_points_nowhere_is_as_good_as_no_file(cache):
-    cache.save("build/1", {bytes(16): Answer("int", "new", "")})
+    cache.save("build/1", {bytes(16): Answer("int", "", "new", "")})
     path = only_file(cache)
     path.write_bytes(path.read_bytes()[:-1] + b"\x63")
     assert cache.load("build/1") == {}
