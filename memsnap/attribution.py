@@ -7,7 +7,7 @@ than read from the code.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple
@@ -20,7 +20,8 @@ from memsnap.gobin.kinds import AllocKind
 from memsnap.gobin.site import Certainty, Site, unknown
 from memsnap.gobin.sites import Resolver
 from memsnap.pprof.heap import heap_samples
-from memsnap.pprof.profile import Bools, Int32s, Int64s, Labels, Profile
+from memsnap.pprof.labelling import with_text_labels
+from memsnap.pprof.profile import Bools, Int64s, Profile
 from memsnap.snapshot import Snapshot, Types
 
 TYPE, FULL, ALLOC, CERTAINTY = "type", "type_full", "alloc", "certainty"
@@ -117,7 +118,15 @@ class Attributor:
         )
         return replace(
             snapshot,
-            heap=_labelled(heap, answers),
+            heap=with_text_labels(
+                heap,
+                {
+                    TYPE: [answer.type for answer in answers],
+                    FULL: [answer.full for answer in answers],
+                    ALLOC: [answer.alloc for answer in answers],
+                    CERTAINTY: [answer.certainty for answer in answers],
+                },
+            ),
             capture=replace(
                 snapshot.capture,
                 types=types,
@@ -270,63 +279,3 @@ def _answer(site: Site) -> Answer:
         alloc=_WORDS.get(site.kind, ""),
         certainty=site.certainty.value if inferred and printed else "",
     )
-
-
-def _labelled(heap: Profile, answers: Sequence[Answer]) -> Profile:
-    """Return `heap` with the labels of `answers`, one per sample, in place of earlier ones."""
-    strings = list(heap.strings)
-    texts = {text: at for at, text in reversed(list(enumerate(strings)))}
-
-    def index(text: str) -> int:
-        if text and text not in texts:
-            texts[text] = len(strings)
-            strings.append(text)
-        return texts[text] if text else -1
-
-    columns = {
-        TYPE: [index(answer.type) for answer in answers],
-        FULL: [index(answer.full) for answer in answers],
-        ALLOC: [index(answer.alloc) for answer in answers],
-        CERTAINTY: [index(answer.certainty) for answer in answers],
-    }
-    keys = {key: index(key) for key in columns}
-    old = heap.labels
-    # A text may stand several times among the strings.
-    ours = [at for at, text in enumerate(strings) if text in keys]
-    kept = np.flatnonzero(~np.isin(old.key, np.array(ours, dtype=np.int32)))
-    parts = [_part(keys[key], np.array(values, dtype=np.int32)) for key, values in columns.items()]
-    labels = _merged([_taken(old, kept), *parts])
-    return replace(heap, labels=labels, strings=tuple(strings))
-
-
-def _part(key: int, values: Int32s) -> Labels:
-    samples = np.flatnonzero(values >= 0).astype(np.int32)
-    return Labels(
-        sample=samples,
-        key=np.full(len(samples), key, dtype=np.int32),
-        string=values[samples],
-        number=np.zeros(len(samples), dtype=np.int64),
-        unit=np.zeros(len(samples), dtype=np.int32),
-    )
-
-
-def _taken(labels: Labels, rows: np.ndarray) -> Labels:
-    return Labels(
-        sample=labels.sample[rows],
-        key=labels.key[rows],
-        string=labels.string[rows],
-        number=labels.number[rows],
-        unit=labels.unit[rows],
-    )
-
-
-def _merged(parts: Sequence[Labels]) -> Labels:
-    """Return all labels in the order of their samples."""
-    everything = Labels(
-        sample=np.concatenate([part.sample for part in parts]),
-        key=np.concatenate([part.key for part in parts]),
-        string=np.concatenate([part.string for part in parts]),
-        number=np.concatenate([part.number for part in parts]),
-        unit=np.concatenate([part.unit for part in parts]),
-    )
-    return _taken(everything, np.argsort(everything.sample, kind="stable"))

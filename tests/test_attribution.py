@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toolchains
 import typed_services
 from builders import profiles
 from builders.captures import plain
@@ -102,6 +103,25 @@ def test_every_way_of_linking_is_typed(flags: tuple[str, ...]) -> None:
     assert by_function["net/http.(*Request).WithContext"] == {"http.Request"}
     assert by_function["context.WithValue"] == {"context.valueCtx"}
     assert "map[string]*main.Note" in by_function["main.(*Cache"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+@pytest.mark.parametrize("flags", BUILDS.values(), ids=BUILDS)
+def test_every_release_of_go_is_typed_from_both_forms_of_profile(
+    go_release: Callable[[str], toolchains.Go], minor: str, flags: tuple[str, ...]
+) -> None:
+    recorded = typed_services.record(typed_services.program(*flags, go=go_release(minor)))
+    with Executable.open(recorded.executable) as executable:
+        for data in (recorded.proto, recorded.text):
+            typed = Attributor(executable).attribute(plain(read(data, name="heap")))
+
+            covered = typed.capture.types
+            assert covered
+            assert covered.matched_locations == covered.checked_locations
+            assert covered.typed_live_bytes > 0.9 * covered.live_bytes
+            found = {name: types for (name, _, _), types in leaves(typed.heap).items()}
+            assert found["net/http.(*Request).WithContext"] == {"http.Request"}
 
 
 @pytest.mark.parametrize("flags", [typed_services.STRIPPED, typed_services.PIE], ids=["-s", "pie"])

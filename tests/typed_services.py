@@ -26,9 +26,9 @@ _ORDER = {
 }
 
 
-def program(*flags: str) -> Path:
+def program(*flags: str, go: toolchains.Go | None = None) -> Path:
     """Return the executable of the service, built with these flags."""
-    return toolchains.current().build(PROGRAMS / "requests", flags=flags)
+    return (go or toolchains.current()).build(PROGRAMS / "requests", flags=flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,11 @@ class Recorded:
 @functools.cache
 def recorded(*flags: str) -> Recorded:
     """Return the heap profiles of the service, built with these flags and filled."""
-    executable = program(*flags)
+    return record(program(*flags))
+
+
+def record(executable: Path) -> Recorded:
+    """Return the heap profiles of the service, filled."""
     with running(executable, env=EVERY_OBJECT) as service:
         fill(service)
         return Recorded(executable, service.heap(), service.heap_text().encode())

@@ -22,9 +22,10 @@ _BUILT_IN = re.compile(
     r"bool|string|error|u?int(?:8|16|32|64)?|uintptr|float(?:32|64)|complex(?:64|128)"
     r"|chan|func|interface|map|struct"
 )
-
-
-_PATH = re.compile(r"(?:[\w.%~-]+/)+(?=[\w%~-]+\.)")
+# An import path in front of a package's name, a bracket that opens type arguments, or one sign.
+_TYPE_PIECE = re.compile(
+    r"(?P<path>(?:[\w.%~-]+/)+(?=[\w%~-]+\.))|(?P<arguments>(?<=\w)(?<!\bmap)\[)|.", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,7 @@ def type_filter(pattern: str) -> Filter:
     `*` at the start of a type is a pointer, and matches the objects that such pointers point to;
     within a type (`[]*T`) it is a pointer, elsewhere a wildcard.  `[]byte` and `[]uint8` are one
     type, and so are `any` and `interface {}`.  Packages and type arguments may be left out; a
-    full import path (`net/http.Request`) matches the type by its package name too, as profiles
-    carry it.
+    full import path (`net/http.Request`) matches a type labelled by its package name too.
     """
     return _alternatives(pattern, _type_word)
 
@@ -123,10 +123,18 @@ def short_type(type_name: str) -> str:
 
     Type arguments keep theirs, as they do in Go.
     """
-    head, bracket, arguments = type_name.partition("[")
-    if bracket and re.search(r"\w$", head) and not head.endswith("map"):
-        return _PATH.sub("", head) + bracket + arguments
-    return _PATH.sub("", type_name)
+    if "/" not in type_name:
+        return type_name
+    pieces: list[str] = []
+    brackets: list[bool] = []  # the open ones; whether they hold type arguments
+    for piece in _TYPE_PIECE.finditer(type_name):
+        if piece[0] == "[":
+            brackets.append(piece["arguments"] is not None)
+        elif piece[0] == "]" and brackets:
+            brackets.pop()
+        if piece["path"] is None or any(brackets):
+            pieces.append(piece[0])
+    return "".join(pieces)
 
 
 def nearest(pattern: str, names: Iterable[str], *, count: int = 5) -> list[str]:

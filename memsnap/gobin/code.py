@@ -31,6 +31,11 @@ def registers_of(base: int) -> tuple[int, ...]:
     return ((base - _INDEXED) & 15, (base - _INDEXED) >> 4 & 15) if base < ANY_BASE else ()
 
 
+def scale_of(base: int) -> int:
+    """Return what the index of an `indexed` base is multiplied by."""
+    return 1 << (base - _INDEXED >> 8)
+
+
 class Op(IntEnum):
     """What an instruction does to registers, memory and the flow of control."""
 

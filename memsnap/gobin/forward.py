@@ -12,6 +12,7 @@ from memsnap.gobin.chain import Chain
 from memsnap.gobin.code import ANY_BASE, Instruction, Op, registers_of
 from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.flow import CallEffect, Flow
+from memsnap.gobin.places import stored_type
 from memsnap.gobin.program import Program
 from memsnap.gobin.slicing import Source, Value
 from memsnap.gobin.types import GoType
@@ -112,7 +113,7 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
     found: set[GoType] = set()
     for use in _uses(program, frame.flow, frame.call + 1):
         if use.stored:
-            type_ = _field_type(program, chain, frame.flow, use)
+            type_ = stored_type(program, chain, use.at)
         else:
             type_ = _map_argument(program, chain, frame.flow, use)
         if type_ is not None and type_.kind is Kind.MAP:
@@ -130,34 +131,6 @@ def _map_argument(program: Program, chain: Chain, flow: Flow, use: Use) -> GoTyp
     if use.register != arguments[1] or not program.callee(step).startswith("runtime.map"):
         return None
     return _one_type(program, chain, use.at, arguments[0])
-
-
-def _field_type(program: Program, chain: Chain, flow: Flow, use: Use) -> GoType | None:
-    """Return the type of the field of a freshly allocated struct that the pointer is stored to."""
-    step = flow.instructions[use.at]
-    if step.dst == program.machine.stack or step.dst < 0:
-        return None
-    for value in program.slicer(flow).register(use.at, step.dst):
-        if value.source is not Source.RESULT or not isinstance(value.a, int):
-            return None
-        call = flow.instructions[value.a]
-        if program.callee(call) != "runtime.newobject":
-            return None
-        struct = _one_type(program, chain, value.a, program.machine.arguments[0])
-        return _member(struct, step.value) if struct else None
-    return None
-
-
-def _member(type_: GoType, offset: int) -> GoType | None:
-    """Return the type of the innermost member at an offset in a struct."""
-    for _ in range(32):
-        if type_.kind is not Kind.STRUCT:
-            break
-        inner = next((f for f in type_.fields if f.offset <= offset < f.offset + f.type.size), None)
-        if inner is None:
-            return None
-        type_, offset = inner.type, offset - inner.offset
-    return type_ if offset == 0 else None
 
 
 def _interface_types(

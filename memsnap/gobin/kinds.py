@@ -103,6 +103,7 @@ _RULES = {
     "stringtoslicerune": _RUNES,
     "rawbyteslice": _BYTES,
     "rawruneslice": _RUNES,
+    "itabAdd": Rule(AllocKind.RUNTIME, Means.FIXED, fixed="runtime.itabTableType"),
 }
 _PREFIXES = {
     "mapassign": _MAP,

@@ -27,6 +27,7 @@ from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule
 from memsnap.gobin.mapparts import HEADER_BYTES
 from memsnap.gobin.program import Program
 from memsnap.gobin.reflection import inferred, modelled
+from memsnap.gobin.runtimeblocks import runtime_block
 from memsnap.gobin.search import hidden_calls
 from memsnap.gobin.shapes import instances_like
 from memsnap.gobin.site import Certainty, Site, fixed, unknown
@@ -142,7 +143,7 @@ class _Question:
         callee = self._program.callee(call) if call else ""
         rule = self._program.rule(callee)
         if call is None or rule is None:
-            return self._hidden()
+            return runtime_block(callee, self._block) or self._hidden()
         return self._by_rule(rule, call, callee, leaf)
 
     def _by_rule(self, rule: Rule, call: Instruction, callee: str, leaf: str) -> Site:

@@ -6,14 +6,13 @@ Plain sentences and cells, without colour, width or markup: those belong to the 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.ledger import Ledger, ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_file, short_function
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation
-from memsnap.analysis.rows import Frame, Limits, Row, Sort, own_frame
+from memsnap.analysis.rows import Frame, Limits, Row, Sort, Subject, own_frame
 from memsnap.analysis.table import By
 from memsnap.report.ink import Column, clean
 from memsnap.snapshot import Capture, Snapshot
@@ -25,11 +24,6 @@ from memsnap.units import (
     format_size,
     format_time,
 )
-
-if TYPE_CHECKING:
-    from memsnap.analysis.live import LiveRow
-
-Subject: TypeAlias = "Row | LiveRow"  # what names a row is the same in a diff and in one capture
 
 # Columns of the terminal from which on a table has room for more.
 _NARROW, _MEDIUM, _WIDE = 90, 115, 140

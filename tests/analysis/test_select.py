@@ -330,6 +330,29 @@ def test_every_type_is_found_by_its_whole_name(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("full", "shown"),
+    [
+        ("net/http.Request", "http.Request"),
+        ("main.Request", "main.Request"),
+        ("[]uint8", "[]uint8"),
+        ("[]*net/http.Request", "[]*http.Request"),
+        ("map[a.b/c.K]*d/e-f.V", "map[c.K]*e-f.V"),
+        ("func(a/b.T, []c/d.U) error", "func(b.T, []d.U) error"),
+        ("a/b.Cache[string,*c/d.T]", "b.Cache[string,*c/d.T]"),
+        ("[]a/b.Cache[c/d.T]", "[]b.Cache[c/d.T]"),
+        ("[4]a/b.Cache[[]c/d.T]", "[4]b.Cache[[]c/d.T]"),
+        ("map[string]a/b.Cache[map[c/d.T]int]", "map[string]b.Cache[map[c/d.T]int]"),
+        ("a/b.Bitmap[c/d.T]", "b.Bitmap[c/d.T]"),
+        ("struct { F a/b.Pair[c/d.T,int]; G e/f.U }", "struct { F b.Pair[c/d.T,int]; G f.U }"),
+    ],
+)
+def test_types_are_shown_as_go_prints_them(full: str, shown: str) -> None:
+    assert names.short_type(full) == shown
+    assert names.type_filter(full)(full)
+    assert names.type_filter(shown)(full)
+
+
+@pytest.mark.parametrize(
     ("package", "standard"),
     [
         ("net/http", True),

@@ -227,8 +227,12 @@ def _types_by_line(executable):
 def test_every_release_has_the_annotated_types(go_release, tmp_path, minor, flags):
     samples = run(go_release(minor).build(ANNOTATED, flags=flags), tmp_path)
 
-    right, wrong, _ = judged(samples)
+    right, wrong, unsure = judged(samples)
     live_bytes, live_sites = typed_share(samples)
+    print(
+        f"Go {minor} {flags}: {len(right)} right, {len(wrong)} wrong, {len(unsure)} open; "
+        f"{live_bytes:.1%} of bytes, {live_sites:.1%} of sites"
+    )
 
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len(right) > 100
@@ -248,6 +252,7 @@ def test_a_large_program_agrees_with_the_compilers_listing(go_release, tmp_path,
 
     with Executable.open(target) as executable:
         outcome, differing = compared(executable, calls)
+    print(f"Go {minor} {goarch}: {len(differing)} disagree", dict(outcome))
 
     assert differing == []
     assert outcome["agree"] > 0.8 * outcome["all"]
