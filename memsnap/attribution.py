@@ -140,16 +140,18 @@ class Attributor:
         """Return an answer per sample; each stack of a size is resolved once for all runs."""
         addresses = heap.locations.address - np.uint64(bias % (1 << 64))
         starts, stack = heap.stack_start.tolist(), addresses[heap.stack]
-        logical = _has_logical_frames(heap)
-        found = []
+        keys: list[bytes] = []
+        new: dict[bytes, tuple[list[int], int]] = {}
         for first, last, size in zip(starts, starts[1:], sizes.tolist(), strict=False):
             raw = stack[first:last].tobytes() + size.to_bytes(8, "little", signed=True)
-            key = blake2b(raw, digest_size=16).digest()
-            if key not in self.answers:
-                frames = stack[first:last].tolist()
-                self.answers[key] = self._resolved(frames, size, logical=logical)
-            found.append(self.answers[key])
-        return found
+            keys.append(blake2b(raw, digest_size=16).digest())
+            if keys[-1] not in self.answers:
+                new[keys[-1]] = stack[first:last].tolist(), size
+        logical = _has_logical_frames(heap)
+        # By address, so that a function is decoded once for all its sites.
+        for key, (frames, size) in sorted(new.items(), key=lambda item: item[1][0][:1]):
+            self.answers[key] = self._resolved(frames, size, logical=logical)
+        return [self.answers[key] for key in keys]
 
     def _resolved(self, stack: list[int], size: int, *, logical: bool) -> Answer:
         """Return the answer to one stack; none where its addresses lead to no code."""

@@ -196,6 +196,22 @@ def test_other_labels_stay(attribute: Callable[[Profile], Snapshot], proto: Prof
     assert (np.diff(typed.labels.sample) >= 0).all()
 
 
+def test_import_paths_are_kept_beside_what_go_prints(
+    attribute: Callable[[Profile], Snapshot], proto: Profile
+) -> None:
+    by_sample: dict[int, dict[str, str]] = {}
+    for sample, key, text, _ in labels_of(attribute(proto).heap):
+        by_sample.setdefault(sample, {})[key] = text
+
+    full = {
+        labels["type"]: labels["type_full"]
+        for labels in by_sample.values()
+        if "type_full" in labels
+    }
+    assert full["http.Request"] == "net/http.Request"
+    assert "main.Note" not in full
+
+
 def test_labels_of_an_earlier_attribution_go_however_their_key_is_stored(
     attribute: Callable[[Profile], Snapshot], proto: Profile
 ) -> None:

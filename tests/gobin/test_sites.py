@@ -129,6 +129,15 @@ def test_the_parts_of_a_map_are_told_by_their_size(on_line):
     assert {"directory", "table"} & parts
 
 
+def test_the_header_of_a_map_has_the_type_of_the_place_that_it_is_stored_to(on_line):
+    in_field, in_element = on_line("g.Names = map"), on_line("g.Cells[i] = map")
+
+    assert {(s.type_name, s.certainty) for s in in_field} == {
+        ("map[string]bool", Certainty.FORWARD)
+    }
+    assert {(s.type_name, s.certainty) for s in in_element} == {("map[int]int", Certainty.FORWARD)}
+
+
 def test_reflection_with_a_constant_type_is_exact(samples):
     sites = [s.site for s in samples if s.function == "reflect.unsafe_NewArray" and s.live_bytes]
 

@@ -80,6 +80,27 @@ var kept struct {
 	strings map[string]*Node
 }
 
+type Grid struct {
+	Size  int
+	Cells []map[int]int
+	Names map[string]bool
+}
+
+//go:noinline
+func (g *Grid) fill() {
+	g.Names = map[string]bool{} // want: map[string]bool
+	for i := range g.Cells {
+		g.Cells[i] = map[int]int{} // want: map[int]int
+	}
+}
+
+//go:noinline
+func grids() {
+	g := &Grid{Cells: make([]map[int]int, number())} // want: main.Grid | []map[int]int
+	g.fill()
+	keep = append(keep, g) // want: []any
+}
+
 //go:noinline
 func number() int { return len(os.Args) + 700 }
 
@@ -438,6 +459,7 @@ func main() {
 	kept.shared = &Node{Name: text()} // want: main.Node
 	keep = make([]any, 0, 8)          // want: []any | pointer-free slice
 	objects()
+	grids()
 	slices()
 	maps()
 	channels()
