@@ -13,7 +13,6 @@ from memsnap.demo import service
 from memsnap.errors import MemsnapError, TargetError
 
 
-
 def silent(_: str) -> None:
     """Take no interest in progress."""
 
