@@ -45,13 +45,19 @@ def capture(
     """Visit a live target once: a heap profile behind a forced GC, and its circumstances.
 
     `target` is `pid:4711`, `http://host:6060`, `unix:/run/app.sock` or `host:6060`; `access`
-    holds credentials, timeouts and limits.  Raises TargetError or FormatError.
+    holds credentials, timeouts and limits.  The sites of a process on this machine get their
+    types.  Raises TargetError or FormatError.
     """
     from memsnap.capture.access import DEFAULT_ACCESS
+    from memsnap.capture.executables import TypeSource
     from memsnap.capture.target import parse_target
     from memsnap.capture.visit import capture as visit
+    from memsnap.storage.typecache import TypeCache
 
-    return visit(parse_target(target), access or DEFAULT_ACCESS, gc=gc, goroutines=goroutines)
+    place, with_access = parse_target(target), access or DEFAULT_ACCESS
+    snapshot = visit(place, with_access, gc=gc, goroutines=goroutines)
+    with TypeSource(memory=TypeCache()) as types:
+        return types.attribute_if_possible(snapshot)
 
 
 def diff(

@@ -108,6 +108,22 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Types:
+    """Where the types of the heap profile's labels come from, and how much they cover.
+
+    `checked_locations` of the profile were looked up in the executable, `matched_locations` are
+    called the same there.
+    """
+
+    executable: str
+    build_id: str = ""
+    checked_locations: int
+    matched_locations: int
+    live_bytes: int
+    typed_live_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
     """Everything about a capture but the profiles.
 
@@ -126,6 +142,7 @@ class Capture:
     memory: ProcessMemory | None = None
     process: Process = field(default_factory=Process)
     goroutines: int | None = None  # count
+    types: Types | None = None
     notes: tuple[str, ...] = ()  # one sentence each: what could not be had, and why
 
     @property

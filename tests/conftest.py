@@ -1,5 +1,6 @@
 """Fixtures that every layer's tests may use: Go, the scenarios, and pprof as the oracle."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -52,3 +53,9 @@ def service(
 def pprof(go: toolchains.Go) -> pprof_oracle.Pprof:
     """Go's own pprof."""
     return pprof_oracle.Pprof.of(go)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Answers of an earlier state of the code must not pass for this one's."""
+    os.environ["MEMSNAP_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))

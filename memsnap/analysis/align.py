@@ -13,7 +13,7 @@ import numpy as np
 
 from memsnap.analysis.columns import distinct_of_all
 from memsnap.pprof.heap import HeapSamples, string_label
-from memsnap.pprof.profile import Int32s, Int64s, Profile, UInt64s
+from memsnap.pprof.profile import Bools, Int32s, Int64s, Profile, UInt64s
 
 _CHUNK = 2048  # samples hashed at a time: their columns stay inside the processor's cache
 _RADIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses nothing
@@ -54,7 +54,7 @@ class Alignment:
 
     The stack of row `r` is that of sample `sample[r]` of `profiles[source[r]]`.  `leaf` is the
     innermost frame, -1 where the stack is empty.  `type` and `alloc` index `frames.strings`, -1
-    unknown.
+    unknown; `inferred` marks rows whose type is not certain.
     """
 
     frames: Frames
@@ -65,6 +65,7 @@ class Alignment:
     leaf: Int32s
     type: Int32s
     alloc: Int32s
+    inferred: Bools
 
     def __len__(self) -> int:
         return len(self.source)
@@ -182,10 +183,14 @@ def _spell(profile: Profile, names: _Names, *, lines: bool) -> tuple[Int64s, Int
 
 
 def _marks(profile: Profile, names: _Names) -> tuple[Int32s, Int32s]:
-    """Return the samples' `type` and `alloc` labels as indices of the common strings."""
+    """Return the samples' types and `alloc` labels as indices of the common strings.
+
+    A type goes by its import path where the profile has it: packages may share their last name.
+    """
     common = []
-    for key in ("type", "alloc"):
-        own = string_label(profile, key)
+    full = string_label(profile, "type_full")
+    types = np.where(full >= 0, full, string_label(profile, "type"))
+    for own in (types, string_label(profile, "alloc")):
         used = np.flatnonzero(np.bincount(own[own >= 0]))
         ids = np.full(len(profile.strings) + 1, -1, dtype=np.int32)
         ids[used] = [names.string(profile.strings[at]) for at in used.tolist()]
@@ -280,7 +285,9 @@ def _with_row_columns(
         for column, values in zip(kinds, mark, strict=True):
             known = values >= 0
             column[row[known]] = values[known]
+    inferred = np.zeros(rows, dtype=np.bool_)
     for aligned, mark in zip(profiles, marks, strict=True):
+        inferred[aligned.row[string_label(aligned.profile, "certainty") >= 0]] = True
         for column, values in zip(kinds, mark, strict=True):
             other = (values >= 0) & (values != column[aligned.row])
             column[aligned.row[other]] = -1
@@ -293,4 +300,5 @@ def _with_row_columns(
         leaf=leaf,
         type=kinds[0],
         alloc=kinds[1],
+        inferred=inferred,
     )

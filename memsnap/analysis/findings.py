@@ -8,7 +8,7 @@ import numpy as np
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
-from memsnap.analysis.names import short_function
+from memsnap.analysis.names import short_function, short_type
 from memsnap.analysis.reconcile import Reconciliation
 from memsnap.analysis.rows import Frame, Row, row
 from memsnap.analysis.select import EVERYTHING
@@ -141,7 +141,8 @@ def _objects(diff: Diff, sites: Int64s) -> str:
     for site in sites[np.argsort(-growth, kind="stable")][: int((growth > 0).sum())].tolist():
         size = format_size(int(alignment.object_bytes[site]))
         named = int(alignment.type[site])
-        kind = f"{alignment.frames.strings[named]} of {size}" if named >= 0 else f"{size} each"
+        type_name = short_type(alignment.frames.strings[named]) if named >= 0 else ""
+        kind = f"{type_name} of {size}" if type_name else f"{size} each"
         kinds[kind] = None
         if len(kinds) == _KINDS_SHOWN:
             break

@@ -11,7 +11,7 @@ from memsnap.analysis.align import Alignment
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.names import package_of
 from memsnap.analysis.table import Amounts, Bounds, By, Keys
-from memsnap.pprof.profile import Int32s, Int64s
+from memsnap.pprof.profile import Bools, Int32s, Int64s
 
 
 def group(alignment: Alignment, by: By, rows: Int64s) -> tuple[Int64s, int]:
@@ -57,13 +57,19 @@ def keys(alignment: Alignment, by: By, rows: Int64s, ids: Int64s, *, growth: Int
         shared[ids[column[rows] != shared[ids]]] = -1
         return shared
 
+    def any_of(flags: Bools) -> Bools:
+        return np.bincount(ids, weights=flags, minlength=groups) > 0
+
+    types = common(alignment.type)
     return Keys(
         strings=strings,
         function=of_leaf(frames.function, By.SITE, By.LINE, By.FUNCTION),
         file=of_leaf(frames.file, By.SITE, By.LINE, By.FUNCTION),
         line=np.maximum(of_leaf(frames.line, By.SITE, By.LINE), 0).astype(np.int64),
         package=of_leaf(packages, By.SITE, By.LINE, By.FUNCTION, By.PACKAGE),
-        type=common(alignment.type),
+        type=types,
+        # What one row is sure of corroborates the others of that type.
+        inferred=(types >= 0) & ~any_of(~alignment.inferred[rows]),
         alloc=common(alignment.alloc),
         object_bytes=common(alignment.object_bytes),
         example=example,

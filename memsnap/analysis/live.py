@@ -13,7 +13,7 @@ from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Counts
 from memsnap.analysis.groups import Sums, group, keys
 from memsnap.analysis.reconcile import LiveCheck
-from memsnap.analysis.rows import Amount, Frame, Limits, amount_at, limits_at
+from memsnap.analysis.rows import Amount, Frame, Limits, Subject, amount_at, limits_at, subject_at
 from memsnap.analysis.select import EVERYTHING, Selection, select
 from memsnap.analysis.stacks import spell
 from memsnap.analysis.table import Amounts, Bounds, By, Framed, Keys
@@ -54,28 +54,14 @@ class LiveTable(Framed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveRow:
-    """One row of one capture.  Texts are empty, and numbers None, where they do not apply.
+class LiveRow(Subject):
+    """One row of one capture; `live_limits` are those of the 95 % interval."""
 
-    `live_limits` are those of the 95 % interval.  `stack` is innermost first: the row's own for
-    a row by site, that of the largest bucket for a group.
-    """
-
-    by: By
-    type: str
-    alloc: str
-    function: str
-    file: str
-    line: int
-    package: str
-    object_bytes: int | None
     live: Amount
     live_limits: Limits
     allocated: Amount | None
     cumulative: int | None
     samples: int
-    buckets: int
-    stack: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,24 +143,13 @@ class Live:
 
 
 def _row(table: LiveTable, number: int, stack: tuple[Frame, ...]) -> LiveRow:
-    names = table.keys
-    size = int(names.object_bytes[number])
     return LiveRow(
-        by=table.by,
-        type=names.text(names.type, number),
-        alloc=names.text(names.alloc, number),
-        function=names.text(names.function, number),
-        file=names.text(names.file, number),
-        line=int(names.line[number]),
-        package=names.text(names.package, number),
-        object_bytes=size if size > 0 else None,
+        **subject_at(table.by, table.keys, number, stack),
         live=amount_at(table.live, number),
         live_limits=limits_at(table.live_bounds, number),
         allocated=None if table.allocated is None else amount_at(table.allocated, number),
         cumulative=None if table.cumulative is None else int(table.cumulative[number]),
         samples=int(table.samples[number]),
-        buckets=int(names.members[number]),
-        stack=stack,
     )
 
 

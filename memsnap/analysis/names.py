@@ -12,10 +12,19 @@ from memsnap.errors import UsageError
 
 # What a type's text is made of: stars, names with their import path, and everything else.
 _TYPE_TOKEN = re.compile(r"(?P<path>(?:[\w.%~-]+/)*)(?P<name>\w+(?:\.\w+)*)|.", re.DOTALL)
-_ALIASES = {"byte": "uint8", "rune": "int32", "any": "interface {}"}
+# Types with two names; labels carry either, according to who wrote them.
+_SYNONYMS = (("byte", "uint8"), ("rune", "int32"), ("any", "interface {}"))
+_EITHER_NAME = {
+    name: f"(?:{'|'.join(map(re.escape, pair))})" for pair in _SYNONYMS for name in pair
+}
+_EMPTY_INTERFACE = re.compile(r"\binterface ?\{\}")
 _BUILT_IN = re.compile(
     r"bool|string|error|u?int(?:8|16|32|64)?|uintptr|float(?:32|64)|complex(?:64|128)"
     r"|chan|func|interface|map|struct"
+)
+# An import path in front of a package's name, a bracket that opens type arguments, or one sign.
+_TYPE_PIECE = re.compile(
+    r"(?P<path>(?:[\w.%~-]+/)+(?=[\w%~-]+\.))|(?P<arguments>(?<=\w)(?<!\bmap)\[)|.", re.DOTALL
 )
 
 
@@ -102,11 +111,30 @@ def type_filter(pattern: str) -> Filter:
     """Return which types of objects `pattern` names, written as in Go.
 
     `*` at the start of a type is a pointer, and matches the objects that such pointers point to;
-    within a type (`[]*T`) it is a pointer, elsewhere a wildcard.  `[]byte` is `[]uint8`, `any` is
-    `interface {}`.  Packages and type arguments may be left out; a full import path
-    (`net/http.Request`) matches the type by its package name too, as profiles carry it.
+    within a type (`[]*T`) it is a pointer, elsewhere a wildcard.  `[]byte` and `[]uint8` are one
+    type, and so are `any` and `interface {}`.  Packages and type arguments may be left out; a
+    full import path (`net/http.Request`) matches a type labelled by its package name too.
     """
     return _alternatives(pattern, _type_word)
+
+
+def short_type(type_name: str) -> str:
+    """Return the type as Go prints it, without import paths: `http.Request` of `net/http.Request`.
+
+    Type arguments keep theirs, as they do in Go.
+    """
+    if "/" not in type_name:
+        return type_name
+    pieces: list[str] = []
+    brackets: list[bool] = []  # the open ones; whether they hold type arguments
+    for piece in _TYPE_PIECE.finditer(type_name):
+        if piece[0] == "[":
+            brackets.append(piece["arguments"] is not None)
+        elif piece[0] == "]" and brackets:
+            brackets.pop()
+        if piece["path"] is None or any(brackets):
+            pieces.append(piece[0])
+    return "".join(pieces)
 
 
 def nearest(pattern: str, names: Iterable[str], *, count: int = 5) -> list[str]:
@@ -176,6 +204,7 @@ def _type_word(word: str) -> str:
     """Translate token by token; only where a type can start do stars and packages mean more."""
     pieces: list[str] = []
     starts_type = True
+    word = _EMPTY_INTERFACE.sub("any", word)
     for token in _TYPE_TOKEN.finditer(word):
         text, name = token[0], token["name"]
         if name is not None:
@@ -192,8 +221,8 @@ def _type_word(word: str) -> str:
 
 
 def _type_name(path: str, name: str) -> str:
-    if not path and name in _ALIASES:
-        return re.escape(_ALIASES[name])
+    if not path and name in _EITHER_NAME:
+        return _EITHER_NAME[name]
     if not path and _BUILT_IN.fullmatch(name):
         return name
     # Profiles carry the import path in type arguments only.

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
-from memsnap.analysis.names import package_of
+from memsnap.analysis.names import package_of, short_type
 from memsnap.analysis.own import is_outside, is_own
-from memsnap.analysis.table import Amounts, Bounds, By, Table, Verdict
+from memsnap.analysis.table import Amounts, Bounds, By, Keys, Table, Verdict
 from memsnap.pprof.profile import Int64s
 
 
@@ -51,21 +52,31 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row of a diff.  Texts are empty, and numbers None, where they do not apply.
+class Subject:
+    """What a row is about.  Texts are empty, and numbers None, where they do not apply.
 
-    `growth_limits` are those of the 95 % interval.  `stack` is innermost first: the row's own
-    for a row by site, that of the largest change for a group.
+    `type_full` has import paths.  `stack` is innermost first: the row's own for a row by site,
+    that of the largest bucket for a group of several.
     """
 
     by: By
     type: str
+    type_full: str
+    type_inferred: bool
     alloc: str
     function: str
     file: str
     line: int
     package: str
     object_bytes: int | None
+    buckets: int
+    stack: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Subject):
+    """One row of a diff; `growth_limits` are those of the 95 % interval."""
+
     before: Amount
     after: Amount
     growth: Amount
@@ -81,8 +92,6 @@ class Row:
     verdict: Verdict
     history: tuple[int, ...]
     cumulative: int | None
-    buckets: int
-    stack: tuple[Frame, ...]
 
     @property
     def changed(self) -> bool:
@@ -111,17 +120,8 @@ def order(table: Table, sort: Sort) -> Int64s:
 
 def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
     """Return one row of `table`; `stack` is that of its example, innermost first."""
-    keys = table.keys
-    size = int(keys.object_bytes[number])
     return Row(
-        by=table.by,
-        type=keys.text(keys.type, number),
-        alloc=keys.text(keys.alloc, number),
-        function=keys.text(keys.function, number),
-        file=keys.text(keys.file, number),
-        line=int(keys.line[number]),
-        package=keys.text(keys.package, number),
-        object_bytes=size if size > 0 else None,
+        **subject_at(table.by, table.keys, number, stack),
         before=amount_at(table.before, number),
         after=amount_at(table.after, number),
         growth=amount_at(table.growth, number),
@@ -137,9 +137,26 @@ def row(table: Table, number: int, stack: tuple[Frame, ...]) -> Row:
         verdict=table.verdict[number],
         history=tuple(table.history[number].tolist()),
         cumulative=None if table.cumulative is None else int(table.cumulative[number]),
-        buckets=int(keys.members[number]),
-        stack=stack,
     )
+
+
+def subject_at(by: By, keys: Keys, number: int, stack: tuple[Frame, ...]) -> dict[str, Any]:
+    """Return the fields of a Subject for row `number` of the table that `keys` name."""
+    size, type_name = int(keys.object_bytes[number]), keys.text(keys.type, number)
+    return {
+        "by": by,
+        "type": short_type(type_name),
+        "type_full": type_name,
+        "type_inferred": bool(keys.inferred[number]),
+        "alloc": keys.text(keys.alloc, number),
+        "function": keys.text(keys.function, number),
+        "file": keys.text(keys.file, number),
+        "line": int(keys.line[number]),
+        "package": keys.text(keys.package, number),
+        "object_bytes": size if size > 0 else None,
+        "buckets": int(keys.members[number]),
+        "stack": stack,
+    }
 
 
 def own_frame(stack: tuple[Frame, ...], module: str) -> Frame | None:

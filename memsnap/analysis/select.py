@@ -58,8 +58,8 @@ def _of_type(alignment: Alignment, focus: str) -> Bools:
     if not known:
         raise UsageError(
             f"--focus {focus!r} asks for a type, and these captures carry no types",
-            hint="Go's heap profile has none; filter by code instead: --in FUNCTION, --package, "
-            "--file",
+            hint="memsnap attribute FILE.snap --exe ./service adds them; or filter by code: "
+            "--in FUNCTION, --package, --file",
         )
     matches = names.type_filter(focus)
     ids = [at for at in set(alignment.type.tolist()) if at >= 0]

@@ -124,8 +124,8 @@ class Keys(Columns):
     """What names the rows: indices of `strings`, -1 where it does not apply or is unknown.
 
     `object_bytes` is -1 where the row covers several sizes, `line` 0 where it covers several.
-    `example` is the row of the alignment whose stack stands for the group, `members` how many
-    buckets it covers.
+    `inferred` marks a type that is not certain.  `example` is the row of the alignment whose
+    stack stands for the group, `members` how many buckets it covers.
     """
 
     strings: tuple[str, ...]
@@ -134,6 +134,7 @@ class Keys(Columns):
     line: Int64s
     package: Int32s
     type: Int32s
+    inferred: Bools
     alloc: Int32s
     object_bytes: Int64s
     example: Int64s

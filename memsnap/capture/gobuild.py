@@ -75,7 +75,7 @@ def parse_build(image: mmap.mmap | bytes) -> GoBuild | None:
         return None
     try:
         spans = [*_sections(image, order), *_segments(image, order)]
-    except struct.error:  # a table that lies outside the file
+    except (struct.error, OverflowError):  # a table that lies outside the file, or of memory
         return GoBuild()
     build_id, go_build_id = _build_ids(image, order, spans)
     version, module_text = _build_info(image, spans)

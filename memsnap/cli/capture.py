@@ -58,6 +58,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Take the goroutine profiles of the same visit.",
 )
+@click.option(
+    "--types/--no-types",
+    default=True,
+    show_default=True,
+    help="Add the Go type of every site, where the executable can be read.",
+)
+@click.option("--exe", default="", metavar="FILE", help="The executable, if it is not the PID's.")
+@click.option("--exe-dir", default="", metavar="DIR", help="Folder of builds to find it in.")
 @click.option("--prefix", metavar="PATH", help="Where pprof is, if not under /debug/pprof.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was captured as JSON.")
 @options.access_options  # fmt: skip
@@ -104,8 +112,10 @@ def _take(
 
     Returns paths and snapshots, and the number of captures that failed.
     """
+    from memsnap.capture.executables import TypeSource
     from memsnap.capture.series import Listeners, capture_series
     from memsnap.capture.visit import Options
+    from memsnap.storage.typecache import TypeCache
 
     failures = 0
 
@@ -124,10 +134,14 @@ def _take(
         report=Listeners(on_failure=failed),
     )
     written: list[tuple[str, Snapshot]] = []
+    sources = TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache())
     try:
-        for snapshot in _with_progress(series, count, given["interval"]):
-            number = len(written) + 1
-            written.append(_write(snapshot, _path(snapshot, number, count, given), given))
+        with sources:
+            for snapshot in _with_progress(series, count, given["interval"]):
+                number = len(written) + 1
+                if given["types"]:
+                    snapshot = sources.attribute_if_possible(snapshot)
+                written.append(_write(snapshot, _path(snapshot, number, count, given), given))
     except KeyboardInterrupt:
         if not written:
             raise

@@ -35,6 +35,7 @@ def demo(seconds: float, keep: Path | None, as_json: bool) -> int:
     from memsnap.analysis.diff import diff
     from memsnap.analysis.rows import Sort
     from memsnap.analysis.table import By
+    from memsnap.capture.executables import TypeSource
     from memsnap.capture.target import PidTarget
     from memsnap.capture.visit import capture
     from memsnap.demo.service import demo as service_running
@@ -44,13 +45,14 @@ def demo(seconds: float, keep: Path | None, as_json: bool) -> int:
         folder = keep or Path(scratch)
         _make(folder)
         paths = [folder / "before.snap", folder / "after.snap"]
-        with service_running(lambda text: options.say(f"demo: {text}")) as service:
+        running = service_running(lambda text: options.say(f"demo: {text}"))
+        with running as service, TypeSource() as types:
             target = PidTarget(pid=service.pid)
             options.say(f"demo: memsnap capture -p {service.pid} -o {paths[0].name}")
-            save(capture(target), paths[0])
+            save(types.attribute_if_possible(capture(target)), paths[0])
             _wait(seconds)
             options.say(f"demo: memsnap capture -p {service.pid} -o {paths[1].name}")
-            save(capture(target), paths[1])
+            save(types.attribute_if_possible(capture(target)), paths[1])
         options.say(f"demo: memsnap diff {paths[0].name} {paths[1].name}")
         options.say("")
         snapshots = [load(path) for path in paths]

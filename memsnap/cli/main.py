@@ -24,7 +24,9 @@ _COMMANDS = {
     "diff": ("memsnap.cli.diff", "Say what survives and what grows between captures."),
     "show": ("memsnap.cli.show", "Describe one capture: memory, counters, largest sites."),
     "top": ("memsnap.cli.show", "List what is live in one capture, the largest first."),
+    "attribute": ("memsnap.cli.attribute", "Add Go types to a capture, from its executable."),
     "export": ("memsnap.cli.export", "Convert a capture: pprof, folded, csv, json, parquet."),
+    "inspect": ("memsnap.cli.inspect", "Say what memsnap reads of a Go executable."),
     "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
     "completion": ("memsnap.cli.completion", "Print the shell completion script."),
 }

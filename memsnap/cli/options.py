@@ -62,8 +62,30 @@ _ACCESS = [
                  help="Largest answer or file to read, also after decompression."),
 ]  # fmt: skip
 
+
+def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the types in the captures on the command line that begin with `incomplete`."""
+    # With the value of --focus missing, click has no arguments parsed: take the words themselves.
+    words = os.environ.get("COMP_WORDS", "").split()
+    files = [Path(word) for word in words if Path(word).is_file()]
+    if not files:
+        return []
+    from memsnap.errors import MemsnapError
+    from memsnap.pprof.heap import string_label
+    from memsnap.storage.snapfile import load
+
+    try:
+        heap = load(files[-1]).heap
+    except MemsnapError:
+        return []
+    used = {heap.strings[at] for at in set(string_label(heap, "type").tolist()) if at >= 0}
+    pointer = "*" if incomplete.startswith("*") else ""
+    names = sorted(name for name in used if name.startswith(incomplete.removeprefix("*")))
+    return [pointer + name for name in names]
+
+
 _FILTERS = [
-    click.option("--focus", default="", metavar="TYPE",
+    click.option("--focus", default="", metavar="TYPE", shell_complete=complete_types,
                  help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'."),
     click.option("--in", "function", default="", metavar="FUNC",
                  help="Only stacks through this function."),

@@ -16,7 +16,7 @@ from memsnap.analysis.findings import Finding, find
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
-from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort, amount_at, limits_at
+from memsnap.analysis.rows import Amount, Frame, Limits, Row, Sort, Subject, amount_at, limits_at
 from memsnap.analysis.stats import CONFIDENCE, FALSE_DISCOVERY_RATE
 from memsnap.analysis.table import By
 from memsnap.snapshot import Snapshot
@@ -111,6 +111,7 @@ def capture_document(snapshot: Snapshot) -> dict[str, Any]:
         "heap_alloc": stats.heap_alloc if stats else None,
         "rss": memory.rss if memory else None,
         "goroutines": capture.goroutines,
+        "types": asdict(capture.types) if capture.types else None,
         "sample_rate_bytes": snapshot.heap.period,
         "mem_stats": asdict(stats) if stats else None,
         "memory": asdict(memory) if memory else None,
@@ -130,13 +131,7 @@ def capture_document(snapshot: Snapshot) -> dict[str, Any]:
 def row_document(row: Row) -> dict[str, Any]:
     """Return one row; a site in a group's place has null where several differ."""
     return {
-        "type": row.type or None,
-        "alloc": row.alloc or None,
-        "function": row.function,
-        "file": row.file,
-        "line": row.line,
-        "package": row.package,
-        "object_bytes": row.object_bytes,
+        **subject_document(row),
         "before": _amount(row.before),
         "after": _amount(row.after),
         "growth": {**_amount(row.growth), **_limits(row.growth_limits)},
@@ -151,6 +146,21 @@ def row_document(row: Row) -> dict[str, Any]:
         "significant": row.significant,
         "verdict": row.verdict.value,
         "history_bytes": list(row.history),
+    }
+
+
+def subject_document(row: Subject) -> dict[str, Any]:
+    """Return what names a row of any table; `buckets` is the number of sites in it."""
+    return {
+        "type": row.type or None,
+        "type_full": row.type_full or None,
+        "type_inferred": row.type_inferred,
+        "alloc": row.alloc or None,
+        "function": row.function,
+        "file": row.file,
+        "line": row.line,
+        "package": row.package,
+        "object_bytes": row.object_bytes,
         "buckets": row.buckets,
         "stack": [frame_document(frame) for frame in row.stack],
     }

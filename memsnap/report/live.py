@@ -14,7 +14,7 @@ from memsnap.analysis.live import Live, LiveRow, LiveSort
 from memsnap.analysis.stats import CONFIDENCE
 from memsnap.analysis.table import By
 from memsnap.report import words
-from memsnap.report.document import capture_document, check_document, frame_document
+from memsnap.report.document import capture_document, check_document, subject_document
 from memsnap.report.ink import Column, Ink, clean, table
 from memsnap.snapshot import ProcessMemory
 from memsnap.units import format_bytes, format_count, format_range
@@ -92,20 +92,12 @@ def live_row_document(row: LiveRow) -> dict[str, Any]:
     """Return one row.
 
     `cumulative_live_bytes` is null for rows not by function, `allocated` counts since the start
-    of the process, `buckets` is the number of sites in the row, `stack` is innermost first.
+    of the process.
     """
     return {
-        "type": row.type or None,
-        "alloc": row.alloc or None,
-        "function": row.function,
-        "file": row.file,
-        "line": row.line,
-        "package": row.package,
-        "object_bytes": row.object_bytes,
+        **subject_document(row),
         **_numbers(row),
         "cumulative_live_bytes": row.cumulative,
-        "buckets": row.buckets,
-        "stack": [frame_document(frame) for frame in row.stack],
     }
 
 
@@ -242,7 +234,7 @@ def live_cells(
         (True, Column("objects"), lambda row: format_count(row.live.objects)),
         (allocated, Column("allocated"), _allocated),
         (sized, Column("size"), words.size_of),
-        (typed, Column("type", right=False), lambda row: clean(row.type or "?")),
+        (typed, Column("type", right=False), words.type_of),
         (True, Column(by.value, right=False), lambda row: clean(words.subject(row, module))),
     ]
     chosen = [(column, text) for is_shown, column, text in wanted if is_shown]

@@ -20,6 +20,7 @@ _COLOURS = {
     Verdict.SHRINKING: ("green",),
     Verdict.REPLACED: ("cyan",),
 }
+_TYPES_SHOWN = 3
 _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 
 
@@ -31,6 +32,7 @@ def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> str:
         "\n".join(_header(diff, ink)),
         "\n".join(_memory(diff, checks, ink)),
         "\n".join(_findings(diff, found, ink)),
+        "\n".join(_types(diff, by, ink)),
         "\n".join(_table(diff, by=by, sort=sort, limit=limit, ink=ink)),
         "\n".join(_next(diff, found, by, ink)),
     ]
@@ -82,6 +84,20 @@ def _finding(number: int, finding: Finding, ink: Ink) -> Iterator[str]:
         yield ink.wrap(clean(sentence), indent=3)
     if finding.advice:
         yield ink.paint(ink.wrap("→ " + finding.advice, indent=3), "dim")
+
+
+def _types(diff: Diff, by: By, ink: Ink) -> Iterator[str]:
+    """Yield what became of the largest types, where the captures have any."""
+    covered = diff.after.capture.types
+    if covered is None or by is By.TYPE or not covered.live_bytes:
+        return
+    shown = words.shown_rows(diff, by=By.TYPE, sort=Sort.CONFIDENCE, limit=_TYPES_SHOWN)
+    if not shown:
+        return
+    share = covered.typed_live_bytes / covered.live_bytes
+    yield ink.heading("By type", f"known for {share:.1%} of what is in use")
+    columns, cells = words.diff_cells(shown, by=By.TYPE, module="", width=ink.width)
+    yield from table(ink, columns, cells, [_COLOURS.get(row.verdict, ()) for row in shown])
 
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[str]:

@@ -6,14 +6,13 @@ Plain sentences and cells, without colour, width or markup: those belong to the 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.ledger import Ledger, ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_file, short_function
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation
-from memsnap.analysis.rows import Frame, Limits, Row, Sort, own_frame
+from memsnap.analysis.rows import Frame, Limits, Row, Sort, Subject, own_frame
 from memsnap.analysis.table import By
 from memsnap.report.ink import Column, clean
 from memsnap.snapshot import Capture, Snapshot
@@ -25,11 +24,6 @@ from memsnap.units import (
     format_size,
     format_time,
 )
-
-if TYPE_CHECKING:
-    from memsnap.analysis.live import LiveRow
-
-Subject: TypeAlias = "Row | LiveRow"  # what names a row is the same in a diff and in one capture
 
 # Columns of the terminal from which on a table has room for more.
 _NARROW, _MEDIUM, _WIDE = 90, 115, 140
@@ -167,7 +161,7 @@ def subject(row: Subject, module: str) -> str:
     if row.by is By.PACKAGE:
         return row.package or "?"
     if row.by is By.TYPE:
-        return row.type or "type unknown"
+        return type_of(row) if row.type else "type unknown"
     if row.by is By.SIZE:
         return format_size(row.object_bytes or 0)
     if row.by is By.FUNCTION:
@@ -208,7 +202,7 @@ def diff_cells(
         (by is By.FUNCTION, Column("cum"), lambda row: _signed(row.cumulative or 0)),
         (sized and width >= _NARROW, Column("size"), size_of),
         (True, Column("verdict", right=False), lambda row: row.verdict.value),
-        (typed, Column("type", right=False), lambda row: clean(row.type or "?")),
+        (typed, Column("type", right=False), type_of),
         (True, Column(by.value, right=False), lambda row: clean(subject(row, module))),
     ]
     chosen = [(column, text) for has_room, column, text in wanted if has_room]
@@ -221,6 +215,11 @@ def _signed(size_bytes: int) -> str:
 
 def _range(limits: Limits) -> str:
     return format_range(limits.low_bytes, limits.high_bytes)
+
+
+def type_of(row: Subject) -> str:
+    """Return the type of a row's objects, with a tilde where it is inferred."""
+    return clean(f"~{row.type}" if row.type and row.type_inferred else row.type or "?")
 
 
 def size_of(row: Subject) -> str:

@@ -105,6 +105,32 @@ def test_focus_names_types_as_in_go(focus: str, wanted: list[str]) -> None:
     assert [kind for kind in TYPES if matches(kind)] == wanted
 
 
+@pytest.mark.parametrize(
+    ("focus", "labels"),
+    [
+        ("[]byte", ["[]byte", "[]uint8"]),
+        ("[]uint8", ["[]byte", "[]uint8"]),
+        ("byte", ["byte", "uint8"]),
+        ("[]rune", ["[]rune", "[]int32"]),
+        ("int32", ["rune", "int32"]),
+        ("any", ["any", "interface {}"]),
+        ("interface {}", ["any", "interface {}"]),
+        ("map[string]any", ["map[string]any", "map[string]interface {}"]),
+        ("map[string]interface{}", ["map[string]any", "map[string]interface {}"]),
+        ("[]*interface {}", ["[]*any", "[]*interface {}"]),
+        ("Cache[byte,*]", ["main.Cache[byte,any]", "main.Cache[uint8,interface {}]"]),
+    ],
+)
+def test_two_names_of_one_type_find_it_however_it_is_labelled(
+    focus: str, labels: list[str]
+) -> None:
+    matches = names.type_filter(focus)
+
+    assert [label for label in labels if matches(label)] == labels
+    assert not matches("main.byte")
+    assert not matches("main.any")
+
+
 HANDLE = [name for name in FUNCTIONS if ".handle" in name and "All" not in name]
 
 
@@ -301,6 +327,29 @@ def test_every_function_is_found_by_its_whole_name(name: str) -> None:
 @given(st.sampled_from(TYPES))
 def test_every_type_is_found_by_its_whole_name(kind: str) -> None:
     assert names.type_filter(kind)(kind)
+
+
+@pytest.mark.parametrize(
+    ("full", "shown"),
+    [
+        ("net/http.Request", "http.Request"),
+        ("main.Request", "main.Request"),
+        ("[]uint8", "[]uint8"),
+        ("[]*net/http.Request", "[]*http.Request"),
+        ("map[a.b/c.K]*d/e-f.V", "map[c.K]*e-f.V"),
+        ("func(a/b.T, []c/d.U) error", "func(b.T, []d.U) error"),
+        ("a/b.Cache[string,*c/d.T]", "b.Cache[string,*c/d.T]"),
+        ("[]a/b.Cache[c/d.T]", "[]b.Cache[c/d.T]"),
+        ("[4]a/b.Cache[[]c/d.T]", "[4]b.Cache[[]c/d.T]"),
+        ("map[string]a/b.Cache[map[c/d.T]int]", "map[string]b.Cache[map[c/d.T]int]"),
+        ("a/b.Bitmap[c/d.T]", "b.Bitmap[c/d.T]"),
+        ("struct { F a/b.Pair[c/d.T,int]; G e/f.U }", "struct { F b.Pair[c/d.T,int]; G f.U }"),
+    ],
+)
+def test_types_are_shown_as_go_prints_them(full: str, shown: str) -> None:
+    assert names.short_type(full) == shown
+    assert names.type_filter(full)(full)
+    assert names.type_filter(shown)(full)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,14 @@ def test_a_file_with_any_byte_damaged_is_no_crash():
         assert result is None or isinstance(result, GoBuild)
 
 
+@pytest.mark.parametrize("at", [0x20, 0x28])
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**64 - 1])
+def test_a_table_at_an_impossible_place_is_no_crash(at, value):
+    file = bytearray(elf({b".go.buildinfo": blob()}))
+    struct.pack_into("<Q", file, at, value)
+    parse_build(bytes(file))
+
+
 def test_a_clean_tree_has_no_mark_on_its_revision():
     text = "mod\tm\t(devel)\t\nbuild\tvcs.revision=12\nbuild\tvcs.modified=false\n"
     assert parse_module_text(text) == {

@@ -4,6 +4,9 @@ import shutil
 import subprocess
 
 import pytest
+from builders.profiles import Row, heap
+
+from memsnap.pprof.encode import compress, encode
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -46,3 +49,12 @@ def test_names_are_completed(shell, typed, offered, process):
     assert done.err == ""
     words = {word for line in done.out.splitlines() for word in line.replace("\t", ",").split(",")}
     assert offered <= words
+
+
+def test_types_are_completed_from_the_capture_on_the_line(process, tmp_path):
+    rows = [Row("main.f a.go:1", 48, 9, 7, type="main.Session"), Row("main.g a.go:2", 8, 1, 1)]
+    path = tmp_path / "a.pb.gz"
+    path.write_bytes(compress(encode(heap(*rows))))
+    line = {"COMP_WORDS": f"memsnap diff {path} --focus *main.S", "COMP_CWORD": "4"}
+    done = process(env={"_MEMSNAP_COMPLETE": "bash_complete", **line})
+    assert "*main.Session" in done.out

@@ -1,0 +1,153 @@
+"""Finds the executable behind a snapshot, and has it typed.
+
+Types are an addition: where they cannot be had, the capture stands as it is, with a note.
+"""
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from memsnap.attribution import NO_TYPES, Answers, Attributor
+from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
+from memsnap.gobin.executable import Executable
+from memsnap.gobin.image import open_image
+from memsnap.snapshot import Snapshot
+
+_MOST_FILES = 10_000  # looked at in a folder of executables
+_MOST_CANDIDATES = 20  # of them, compared with a profile
+
+
+class Memory(Protocol):
+    """Keeps answers between runs, by build; see `storage.typecache`."""
+
+    def load(self, build: str) -> Answers:
+        """Return what is known of a build."""
+        ...
+
+    def save(self, build: str, answers: Answers) -> None:
+        """Keep what is known of a build."""
+        ...
+
+
+class TypeSource:
+    """Where executables come from: a file, a folder of builds, or the process itself.
+
+    Executables stay open for the snapshots of one series, and what was resolved goes to `memory`
+    in the end.  Use it as a context manager.
+    """
+
+    def __init__(self, *, file: str = "", folder: str = "", memory: Memory | None = None) -> None:
+        if file and folder:
+            raise UsageError("give either --exe FILE or --exe-dir DIR")
+        self._file, self._folder, self._memory = file, folder, memory
+        self._open: dict[tuple[str, int | None], Attributor] = {}
+
+    def __enter__(self) -> "TypeSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for attributor in self._open.values():
+            build = attributor.executable.image.go_build_id
+            if self._memory and build and attributor.is_extended:
+                self._memory.save(build, attributor.answers)
+            attributor.executable.close()
+
+    def attribute(self, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types.
+
+        Raises FileError where no executable can be found or read, FormatError where it is no Go
+        executable or of another build.
+        """
+        process = snapshot.capture.process
+        if self._file:
+            return self._by(self._file, snapshot)
+        if self._folder:
+            return self._by_folder(Path(self._folder), snapshot)
+        if process.pid is None:
+            raise FileError(
+                "the executable is on another machine",
+                hint="memsnap attribute FILE.snap --exe ./service",
+            )
+        # The link of /proc leads to the file that runs, though it be deleted or replaced, and
+        # into containers.
+        path, name = f"/proc/{process.pid}/exe", process.executable or f"pid {process.pid}"
+        return self._by(path, snapshot, name=name, started=process.start_time_ns)
+
+    def attribute_if_possible(self, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types, or as it is with a note that says why it has none."""
+        try:
+            return self.attribute(snapshot)
+        except MemsnapError as error:
+            hint = f" (try: {error.hint})" if error.hint else ""
+            note = f"{NO_TYPES}{error.message}{hint}."
+            capture = snapshot.capture
+            return replace(snapshot, capture=replace(capture, notes=(*capture.notes, note)))
+
+    def _by(
+        self, path: str, snapshot: Snapshot, *, name: str = "", started: int | None = None
+    ) -> Snapshot:
+        """Return `snapshot` with types of the executable at `path`, which errors call `name`.
+
+        `started` tells processes of one id apart.
+        """
+        if (path, started) not in self._open:
+            executable = Executable.open(path, name=name or path)
+            build = executable.image.go_build_id
+            known = self._memory.load(build) if self._memory and build else None
+            self._open[path, started] = Attributor(executable, known)
+        return self._open[path, started].attribute(snapshot)
+
+    def _by_folder(self, folder: Path, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types of the file below `folder` that is its build."""
+        candidates = _in_folder(folder, snapshot)
+        refusals = []
+        for path in candidates:
+            try:
+                return self._by(str(path), snapshot)
+            except (FileError, FormatError) as error:
+                refusals.append(error)
+        if len(refusals) == 1:
+            raise refusals[0]
+        raise FormatError(
+            f"none of the {len(candidates)} files in {folder} that are named like it is the "
+            f"executable behind {snapshot.name}",
+            hint="name the executable itself: --exe FILE",
+        )
+
+
+def _in_folder(folder: Path, snapshot: Snapshot) -> list[Path]:
+    """Return what may be the build of `snapshot` below `folder`: by build id, then by name."""
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder", hint="give a folder of executables")
+    try:
+        files = sorted(islice((path for path in folder.rglob("*") if path.is_file()), _MOST_FILES))
+    except OSError as error:
+        raise FileError(f"{folder} cannot be searched: {error.strerror}") from error
+    process = snapshot.capture.process
+    mapped = next((mapping for mapping in snapshot.heap.mappings if mapping.file), None)
+    build_id = process.build_id or (mapped.build_id if mapped else "")
+    wanted = Path(process.executable or (mapped.file if mapped else "")).name
+    # A profile's build id is that of the file at the path of the executable, which may have been
+    # replaced: what is named alike comes after it.
+    same_build = [path for path in files if _is_build(path, build_id, process.go_build_id)]
+    same_name = [path for path in files if path.name == wanted and path not in same_build]
+    if not same_build + same_name:
+        parts = [f"named {wanted}"] if wanted else []
+        parts += [f"of build {build_id[:12]}"] if build_id else []
+        raise FileError(
+            f"{folder} holds no file {' or '.join(parts) or 'that fits'}",
+            hint="name the executable itself: --exe FILE",
+        )
+    return [*same_build, *same_name][:_MOST_CANDIDATES]
+
+
+def _is_build(path: Path, build_id: str, go_build_id: str) -> bool:
+    if not (build_id or go_build_id):
+        return False
+    try:
+        with open_image(path, name=str(path)) as image:
+            pairs = ((go_build_id, image.go_build_id), (build_id, image.build_id))
+    except (FormatError, FileError):
+        return False  # no executable: not the one
+    return any(mine == other for mine, other in pairs if mine)

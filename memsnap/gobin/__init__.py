@@ -1,0 +1,1 @@
+"""Go executables: ELF, pclntab, moduledata, type descriptors, build info, allocation sites."""

@@ -1,0 +1,3 @@
+module memsnap.test/ledger
+
+go 1.21

@@ -1,0 +1,3 @@
+module memsnap.test/programs
+
+go 1.18

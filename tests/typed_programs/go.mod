@@ -1,0 +1,3 @@
+module memsnap.test/typed
+
+go 1.21
