@@ -124,6 +124,40 @@ def small_map_type(program: Program, chain: Chain) -> GoType | None:
     return found.pop() if len(found) == 1 else None
 
 
+def handed_map_type(program: Program, chain: Chain) -> GoType | None:
+    """Return the type as which functions use the map that is allocated at the leaf and handed on.
+
+    Their parameter may have another name for the same map.
+    """
+    frame = chain.frame(0)
+    found: set[GoType] = set()
+    for use in _uses(program, frame.flow, frame.call + 1) if frame else ():
+        step = frame.flow.instructions[use.at] if frame else None
+        if use.stored or step is None or step.op is not Op.CALL:
+            continue
+        inner = program.flow_at(step.value)
+        if inner is not None and inner.function.entry == step.value:
+            found |= _used_as(program, inner, use.register)
+    return found.pop() if len(found) == 1 else None
+
+
+def _used_as(program: Program, flow: Flow, parameter: int) -> set[GoType]:
+    """Return the map types that the runtime gets along with a parameter of a function."""
+    found = set()
+    types, maps = program.machine.arguments[:2]
+    for use in _uses(program, flow, 0, parameter):
+        callee = program.callee(flow.instructions[use.at])
+        if use.stored or use.register != maps or not callee.startswith("runtime.map"):
+            continue
+        for value in program.slicer(flow).register(use.at, types):
+            if value.source is not Source.CONST or not isinstance(value.a, int):
+                continue
+            type_ = program.type_at(value.a)
+            if type_ is not None and type_.kind is Kind.MAP:
+                found.add(type_)
+    return found
+
+
 def _map_argument(program: Program, chain: Chain, flow: Flow, use: Use) -> GoType | None:
     """Return the type that a map call of the runtime gets along with the map."""
     step = flow.instructions[use.at]
@@ -215,10 +249,13 @@ class _Path(NamedTuple):
 _NOWHERE = 1 << 40
 
 
-def _uses(program: Program, flow: Flow, start: int) -> Iterator[Use]:
-    """Yield where the result of the call before index `start` is stored, passed or returned."""
-    result = frozenset((program.machine.arguments[0],))
-    paths = [_Path(start, result, frozenset(), {})]
+def _uses(program: Program, flow: Flow, start: int, register: int = -1) -> Iterator[Use]:
+    """Yield where the pointer in `register` at index `start` is stored, passed or returned.
+
+    Unless told otherwise, that is the result of the call before `start`.
+    """
+    held = register if register >= 0 else program.machine.arguments[0]
+    paths = [_Path(start, frozenset((held,)), frozenset(), {})]
     seen: set[int] = set()
     for _ in range(_MAX_PATHS):
         if not paths:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from memsnap.gobin.answers import container_site, elements_site, object_site, one_of
 from memsnap.gobin.chain import Chain
 from memsnap.gobin.descriptors import Kind
+from memsnap.gobin.jsonpath import decoded
 from memsnap.gobin.kinds import AllocKind
 from memsnap.gobin.program import Program
 from memsnap.gobin.site import Certainty, Site, unknown
@@ -82,7 +83,7 @@ def inferred(program: Program, chain: Chain, leaf: str, block: int) -> Site | No
     if root is None:
         return None
     function, types = root
-    reached, open_ended = _reachable(types)
+    reached, open_ended = decoded(chain, types) or _reachable(types)
     site = _candidates(leaf, reached, block)
     via = f"{_short(function)}({', '.join(type_.name for type_ in types)})"
     if open_ended or site.certainty is Certainty.UNKNOWN:

@@ -22,7 +22,7 @@ from memsnap.gobin.chain import Bound, Chain
 from memsnap.gobin.code import Instruction
 from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.executable import Executable
-from memsnap.gobin.forward import box_types, closure_of, small_map_type
+from memsnap.gobin.forward import box_types, closure_of, handed_map_type, small_map_type
 from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule
 from memsnap.gobin.mapparts import HEADER_BYTES
 from memsnap.gobin.program import Program
@@ -217,7 +217,9 @@ class _Question:
         )
 
     def _small_map(self) -> Site:
-        type_ = small_map_type(self._program, self.chain)
+        type_, certainty = small_map_type(self._program, self.chain), Certainty.FORWARD
+        if type_ is None:
+            type_, certainty = handed_map_type(self._program, self.chain), Certainty.INFERRED
         if type_ is None and self._block not in (0, HEADER_BYTES):
             return unknown(AllocKind.RUNTIME)
         if type_ is None:
@@ -228,7 +230,7 @@ class _Question:
                 type_name="map",
                 full_name="map",
             )
-        return container_site(AllocKind.MAP, type_, Certainty.FORWARD, self._block)
+        return container_site(AllocKind.MAP, type_, certainty, self._block)
 
     def _hidden(self) -> Site:
         """Answer where the call at the leaf is not an allocation function's.

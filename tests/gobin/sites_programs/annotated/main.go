@@ -53,6 +53,13 @@ type Document struct {
 	Attrs map[string]string
 }
 
+type File struct {
+	Meta  any
+	Sizes map[string]int64
+}
+
+type Folder struct{ Files map[string]File }
+
 type Wide struct {
 	Key  [40]int64
 	Link *Node
@@ -78,6 +85,7 @@ var kept struct {
 	stack   []*Stack[Point]
 	shared  *Node
 	strings map[string]*Node
+	sets    []map[string]bool
 }
 
 type Grid struct {
@@ -95,10 +103,21 @@ func (g *Grid) fill() {
 }
 
 //go:noinline
+func enter(names map[string]bool, name string) { names[name] = true } // want: map[string]bool
+
+//go:noinline
+func entered() map[string]bool {
+	names := map[string]bool{} // want: map[string]bool
+	enter(names, text())
+	return names
+}
+
+//go:noinline
 func grids() {
-	g := &Grid{Cells: make([]map[int]int, number())} // want: main.Grid | []map[int]int
+	g := &Grid{Cells: make([]map[int]int, number()/100)} // want: main.Grid | []map[int]int
 	g.fill()
-	keep = append(keep, g) // want: []any
+	kept.sets = append(kept.sets, entered()) // want: []map[string]bool
+	keep = append(keep, g)                   // want: []any
 }
 
 //go:noinline
@@ -437,6 +456,12 @@ func reflected() {
 	keep = append(keep, v.Interface())
 	s := reflect.MakeSlice(reflect.TypeOf([]Node{}), number(), number())
 	keep = append(keep, s.Index(0).Addr().Interface())
+	var folder Folder
+	nested := `{"Files":{"a":{"Meta":"m","Sizes":{"s":1}}}}`
+	if err := json.Unmarshal([]byte(nested), &folder); err != nil {
+		panic(err)
+	}
+	keep = append(keep, &folder)
 	var d Document
 	err := json.Unmarshal([]byte(`{"ID":7,"Tags":["a","b"],"Inner":{"ID":8},"Attrs":{"k":"v"}}`), &d)
 	if err != nil {
