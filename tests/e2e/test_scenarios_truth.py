@@ -23,11 +23,13 @@ LEAKS = [truth.name for truth in scenario_truth.all_truths() if truth.leaks]
 OWN_LEAKS = [name for name in LEAKS if all(site.leaf for site in scenario_truth.load(name).sites)]
 HEALTHY = [truth.name for truth in scenario_truth.all_truths() if not truth.leaks]
 PEAKS = [truth.name for truth in scenario_truth.all_truths() if truth.peak]
-EVERY_ALLOCATION = {"GODEBUG": "memprofilerate=1"}
+PROCESSORS = 2
+EVERY_ALLOCATION = {"GODEBUG": "memprofilerate=1", "GOMAXPROCS": str(PROCESSORS)}
 SLACK_BYTES = 4 << 10
-# The runtime allocates a sudog, 112 bytes, on the line where a goroutine blocks, and drops its
-# spare ones at a GC: 100 of them may come or go unseen by the scenario.
-SUDOGS_BYTES = 12 << 10
+# The runtime allocates a sudog, 112 bytes, on the line where a goroutine blocks.  A GC drops the
+# spare ones of the scheduler, but each P keeps up to 128 (runtime/runtime2.go, `sudogbuf`): so
+# many come or go unseen by the scenario.
+SUDOGS_BYTES = PROCESSORS * 128 * 112
 
 Start = Callable[..., AbstractContextManager[Service]]
 Grew = dict[Line, Row]
