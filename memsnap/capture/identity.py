@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from memsnap.capture.command import parse_command, without_secrets
 from memsnap.capture.endpoint import Endpoint, is_loopback
-from memsnap.capture.fetch import fetch
+from memsnap.capture.exchange import Steps, get
 from memsnap.capture.probe import Located
 from memsnap.capture.process import ProcessFacts, command_line, memory_and_process, start_time
 from memsnap.capture.sockets import find_tcp_owner, find_unix_owner
@@ -34,7 +34,7 @@ class Identity:
         return match is not None and (int(match[1]), int(match[2])) < (major, minor)
 
 
-def identify(target: Target, place: Located, heap: Profile) -> Identity:
+def identify(target: Target, place: Located, heap: Profile) -> Steps[Identity]:
     """Return who answered at `place`.
 
     Behind a URL or socket, a local process is named only if it both listens there and has the
@@ -53,7 +53,7 @@ def identify(target: Target, place: Located, heap: Profile) -> Identity:
             )
         facts = memory_and_process(place.pid)
     else:
-        command = _ask_command(place)
+        command = yield from _ask_command(place)
         facts = _facts_of_owner(place.endpoint, command)
     process = facts.process if facts else Process(command=without_secrets(command))
     return Identity(process=process, service=name_service(process, heap, str(target)), facts=facts)
@@ -79,9 +79,9 @@ def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "service"
 
 
-def _ask_command(place: Located) -> tuple[str, ...]:
+def _ask_command(place: Located) -> Steps[tuple[str, ...]]:
     try:
-        answer = fetch(place.endpoint, place.access, f"{place.endpoint.prefix}/cmdline")
+        answer = yield from get(place.endpoint, place.access, f"{place.endpoint.prefix}/cmdline")
     except TargetError:
         return ()
     return parse_command(answer, place.access.max_bytes)

@@ -8,9 +8,9 @@ from builders.profiles import Row, heap
 from peers import always, peer, reply, routes, trickle
 
 from memsnap.capture.access import Access
+from memsnap.capture.blocking import capture
 from memsnap.capture.counters import TRAILER_MAX_SAMPLES
 from memsnap.capture.target import parse_target
-from memsnap.capture.visit import capture
 from memsnap.errors import FormatError, MemsnapError, TargetError
 from memsnap.pprof.encode import compress, encode
 

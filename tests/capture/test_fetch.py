@@ -9,8 +9,10 @@ import pytest
 from peers import always, peer, reply, routes, trickle
 
 from memsnap.capture.access import Access
+from memsnap.capture.blocking import run
 from memsnap.capture.endpoint import endpoint_of
-from memsnap.capture.fetch import fetch, fetch_ok
+from memsnap.capture.exchange import get as getting
+from memsnap.capture.exchange import get_ok
 from memsnap.capture.target import parse_target
 from memsnap.errors import TargetError
 
@@ -20,13 +22,13 @@ HEAP = "/debug/pprof/heap"
 
 
 def get(url, access=ACCESS, path=HEAP, parameters=()):
-    return fetch(endpoint_of(parse_target(url)), access, path, parameters)
+    return run(getting(endpoint_of(parse_target(url)), access, path, parameters))
 
 
 def failure(url, access=ACCESS, path=HEAP):
     """Return the error of a GET that must fail, after the checks that hold for every error."""
     with pytest.raises(TargetError) as caught:
-        fetch_ok(endpoint_of(parse_target(url)), access, path)
+        run(get_ok(endpoint_of(parse_target(url)), access, path))
     error = caught.value
     assert "\n" not in error.message + error.hint
     assert error.hint

@@ -10,12 +10,17 @@ import pytest
 from peers import always, peer, reply, routes
 
 from memsnap.capture.access import Access
+from memsnap.capture.blocking import run
 from memsnap.capture.failures import namespace_refused
-from memsnap.capture.probe import probe
+from memsnap.capture.probe import probe as probing
 from memsnap.errors import TargetError
 
 ME = os.getpid()
 COMMAND = Path(f"/proc/{ME}/cmdline").read_bytes().removesuffix(b"\0")
+
+
+def probe(pid, access):
+    return run(probing(pid, access))
 
 
 def test_the_endpoint_that_answers_as_this_process_is_taken():

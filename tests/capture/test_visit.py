@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from memsnap.capture.access import Access, SecretSource, make_access
+from memsnap.capture.blocking import capture
 from memsnap.capture.target import parse_target
-from memsnap.capture.visit import capture
 from memsnap.errors import FormatError, TargetError
 from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.reader import read
