@@ -18,8 +18,26 @@ TRAILER_MAX_SAMPLES = 10_000
 _TIMEOUT_S = 5.0
 
 
+def counters_of(place: Located) -> Steps[MemStats | None]:
+    """Return the counters of a target without taking a heap profile; None if it has none so.
+
+    That is cheap enough to be asked every few seconds: for triggers, and to wait until NumGC has
+    moved.  Expvar stops the world for some microseconds, metrics at most as long.
+
+    Raises:
+        TargetError: a request failed.
+    """
+    counters = Counters(place)
+    stats = yield from counters.without_profile()
+    if stats is None and counters.failure is not None:
+        raise counters.failure
+    return stats
+
+
 class Counters:
     """One visit's way to the counters; `notes` gather what stood in the way.
+
+    `failure` is the error of the request that hung or broke, if one did.
 
     After a request that hangs or breaks none is made any more: a visit must not wait for every
     path in turn.
@@ -27,8 +45,8 @@ class Counters:
 
     def __init__(self, place: Located) -> None:
         self.notes: list[str] = []
+        self.failure: TargetError | None = None
         self._place = place
-        self._broken = False
 
     def cheap(self) -> Steps[MemStats | None]:
         """Return what expvar has, all of MemStats for one short stop of the world."""
@@ -52,6 +70,11 @@ class Counters:
             self.notes.append("The target offers no counters (runtime.MemStats).")
         return stats
 
+    def without_profile(self) -> Steps[MemStats | None]:
+        """Return what expvar has, else the metrics."""
+        stats = yield from self.cheap()
+        return stats or (yield from self._metrics())
+
     def _trailer(self, heap_samples: int) -> Steps[MemStats | None]:
         if heap_samples > TRAILER_MAX_SAMPLES:
             self.notes.append(
@@ -73,14 +96,14 @@ class Counters:
     def _get(
         self, path: str, parameters: Query = PLAIN, timeout_s: float = _TIMEOUT_S
     ) -> Steps[Answer | None]:
-        if self._broken:
+        if self.failure is not None:
             return None
         place = self._place
         limit = min(timeout_s, place.access.timeout_s)
         try:
             answer = yield from get(place.endpoint, place.access, path, parameters, timeout_s=limit)
         except TargetError as error:
-            self._broken = True
+            self.failure = error
             self.notes.append(f"Counters could not be had: {error.message}.")
             return None
         return answer if answer.status == 200 else None

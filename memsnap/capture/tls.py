@@ -7,7 +7,7 @@ from pathlib import Path
 import certifi
 
 from memsnap.capture.access import Access
-from memsnap.capture.failures import file_unreadable
+from memsnap.capture.failures import file_unreadable, request_failed
 
 
 def authorities(access: Access) -> str:
@@ -49,8 +49,7 @@ class Contexts:
         """Return the context for one hop; reads files, so it is not for the event loop itself.
 
         Raises:
-            TargetError: a file cannot be read.
-            ssl.SSLError: a file holds something else than it should.
+            TargetError: a file cannot be read, or holds something else than it should.
         """
         check_files(access, shown, with_certificate=with_certificate)
         files = _files(access, with_certificate=with_certificate)
@@ -58,7 +57,10 @@ class Contexts:
         state = tuple(_state(path) for path in files)
         known = self._made.get(key)
         if known is None or known[0] != state:
-            made = _make(access, with_certificate=with_certificate)
+            try:
+                made = _make(access, with_certificate=with_certificate)
+            except OSError as error:  # ssl.SSLError is one
+                raise request_failed(shown, error, {}) from error
             self._made[key] = known = (state, made)
         return known[1]
 
