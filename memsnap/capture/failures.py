@@ -9,7 +9,7 @@ import http.client
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from memsnap.errors import TargetError
 from memsnap.units import format_bytes, format_duration
@@ -102,29 +102,81 @@ def status_error(shown: str, status: int) -> TargetError:
     return TargetError(f"{shown}: answered {status} {phrase}".rstrip(), hint=hint)
 
 
-def request_failed(shown: str, error: BaseException) -> TargetError:
+def file_unreadable(shown: str, path: str, error: OSError) -> TargetError:
+    """Return the error for a file of certificates or keys that cannot be read."""
+    reason = os.strerror(error.errno).lower() if error.errno else "it cannot be read"
+    return TargetError(
+        f"{shown}: {path}: {reason}", hint="the files of --ca, --cert and --key must be readable"
+    )
+
+
+def proxy_unreadable(shown: str) -> TargetError:
+    """Return the error for a proxy of the environment that is no URL."""
+    return TargetError(
+        f"{shown}: the proxy that the environment names is no URL",
+        hint="set http_proxy and https_proxy to http://host:port, or list the host in no_proxy",
+    )
+
+
+def proxy_unsupported(shown: str) -> TargetError:
+    """Return the error for a proxy that speaks something else than HTTP."""
+    return TargetError(
+        f"{shown}: the proxy that the environment names is no HTTP proxy",
+        hint="give an HTTP proxy, or list the host in no_proxy",
+    )
+
+
+def tunnel_refused(shown: str) -> TargetError:
+    """Return the error for a proxy that opens no connection to the target."""
+    return TargetError(
+        f"{shown}: the proxy does not connect to the target",
+        hint="may the proxy reach it? Else list the host in no_proxy",
+    )
+
+
+def closed_unanswered(shown: str) -> TargetError:
+    """Return the error for a connection that ended before an answer began."""
+    return TargetError(
+        f"{shown}: the connection was closed without an answer",
+        hint="does this port speak HTTP, or only TLS (https://)?",
+    )
+
+
+def not_http(shown: str) -> TargetError:
+    """Return the error for an answer that cannot be read as HTTP."""
+    return TargetError(
+        f"{shown}: the answer is not HTTP",
+        hint="give the port that serves pprof; if it is a TLS port, write https://",
+    )
+
+
+def cut_short(shown: str) -> TargetError:
+    """Return the error for a connection that ended before the answer was complete."""
+    return TargetError(
+        f"{shown}: the connection ended in the middle of the answer",
+        hint="did the service stop, or does a proxy cut long answers? Try again",
+    )
+
+
+Meanings = Mapping[type[BaseException], Callable[[str], TargetError]]
+"""What the exceptions of an HTTP library mean: the first that fits decides."""
+
+
+def request_failed(shown: str, error: BaseException, meanings: Meanings) -> TargetError:
     """Return the error for a request that broke after the socket was open.
 
     The cause is found along the chain of exceptions, since HTTP libraries wrap it several times.
+    TLS comes first, as it says most; else the first cause that has a meaning or is a lost
+    connection.
     """
-    for cause in _causes(error):
+    causes = tuple(_causes(error))
+    for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return _tls_failed(shown, cause)
-        if isinstance(cause, http.client.RemoteDisconnected):
-            return TargetError(
-                f"{shown}: the connection was closed without an answer",
-                hint="does this port speak HTTP, or only TLS (https://)?",
-            )
-        if isinstance(cause, http.client.BadStatusLine):
-            return TargetError(
-                f"{shown}: the answer is not HTTP",
-                hint="give the port that serves pprof; if it is a TLS port, write https://",
-            )
-        if isinstance(cause, http.client.IncompleteRead):
-            return TargetError(
-                f"{shown}: the connection ended in the middle of the answer",
-                hint="did the service stop, or does a proxy cut long answers? Try again",
-            )
+    for cause in causes:
+        for kind, mean in meanings.items():
+            if isinstance(cause, kind):
+                return mean(shown)
         if isinstance(cause, ConnectionError):
             reason = os.strerror(cause.errno).lower() if cause.errno else "connection lost"
             return TargetError(

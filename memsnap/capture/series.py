@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from memsnap.capture.access import DEFAULT_ACCESS, Access
+from memsnap.capture.blocking import locate, visit
 from memsnap.capture.probe import Located
 from memsnap.capture.process import start_time
 from memsnap.capture.target import PidTarget, Target
-from memsnap.capture.visit import Options, Progress, locate, visit
+from memsnap.capture.visit import Options, Progress
 from memsnap.errors import MemsnapError, TargetError, UsageError
 from memsnap.snapshot import Snapshot
 
