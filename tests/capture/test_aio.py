@@ -108,6 +108,16 @@ async def test_a_cancelled_connect_or_handshake_leaves_nothing(scheme):
                 await cancel(task)
 
 
+async def test_a_visit_may_be_cancelled_at_any_moment():
+    target = parse_target(f"pid:{os.getpid()}")
+    async with Fetcher() as fetcher, nothing_left():
+        with peer(routes(PPROF)), peer(trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x")):
+            for moment in range(60):
+                task = asyncio.create_task(fetcher.capture(target, PATIENT, options=HEAP_ONLY))
+                await asyncio.sleep(moment * 0.0005)
+                await cancel(task)
+
+
 async def test_a_step_that_runs_is_finished_and_then_closed():
     began, release, closed = threading.Event(), threading.Event(), threading.Event()
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from builders.profiles import Row, heap
@@ -17,7 +18,7 @@ from memsnap.capture.identity import process_memory_of
 from memsnap.capture.probe import Located
 from memsnap.capture.process import start_time
 from memsnap.capture.target import parse_target
-from memsnap.capture.visit import locate_steps
+from memsnap.capture.visit import locate_steps, visit_steps
 from memsnap.errors import TargetError
 from memsnap.pprof.encode import compress, encode
 
@@ -81,6 +82,22 @@ def test_counters_of_a_target_that_breaks_are_an_error(run):
         with pytest.raises(TargetError, match="closed without an answer"):
             run(counters_of(place))
     assert len(target.heads) == 1
+
+
+def test_a_capture_is_the_same_by_both_transports(transports):
+    table = {
+        "/debug/pprof/heap": reply(200, PROFILE, type_="application/octet-stream"),
+        "/debug/vars": EXPVAR,
+        "/debug/pprof/cmdline": reply(200, b"/srv/shop\0-x"),
+    }
+    captures = []
+    with peer(routes(table)) as target:
+        place = Located(endpoint=endpoint(target), access=ACCESS)
+        for run in transports.values():
+            steps = visit_steps(parse_target(target.url), place)
+            captures.append(replace(run(steps).capture, elapsed_s=0.0))
+    assert captures[0] == captures[1]
+    assert target.paths[: len(target.paths) // 2] == target.paths[len(target.paths) // 2 :]
 
 
 @pytest.mark.go

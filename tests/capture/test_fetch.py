@@ -292,6 +292,11 @@ def test_a_redirect_leads_nowhere_from_a_unix_socket(failure, tmp_path: Path, mo
         assert "beyond its socket" in failure(f"unix:{path}").message
 
 
+def test_a_host_name_is_looked_up(get):
+    with peer(always(reply(200, b"here"))) as target:
+        assert get(target.url.replace("127.0.0.1", "localhost")).body == b"here"
+
+
 def test_a_unix_socket_may_have_a_long_path_or_none(get, tmp_path: Path):
     folder = tmp_path / ("d" * 120)
     folder.mkdir()
