@@ -47,6 +47,22 @@ class NamespaceRefused(TargetError):
     """The network namespace of a process may not be entered."""
 
 
+class ProcessGone(TargetError):
+    """The process of a PID ended, or another has its PID by now."""
+
+
+class TimedOut(TargetError):
+    """No complete answer came within the deadline."""
+
+
+class TooLarge(TargetError):
+    """The answer is above the limit of size."""
+
+
+class StatusRefused(TargetError):
+    """The answer has another HTTP status than 200."""
+
+
 def dial_failed(shown: str, error: OSError) -> TargetError:
     """Return the error for a socket that could not be opened."""
     if isinstance(error, socket.gaierror):
@@ -62,7 +78,7 @@ def dial_failed(shown: str, error: OSError) -> TargetError:
 def namespace_refused(shown: str, pid: int, error: OSError) -> TargetError:
     """Return the error for a network namespace that memsnap may not enter."""
     if error.errno == errno.ENOENT:
-        return TargetError(f"{shown}: process {pid} is gone", hint="give a running process")
+        return ProcessGone(f"{shown}: process {pid} is gone", hint="give a running process")
     return NamespaceRefused(
         f"{shown}: process {pid} listens in a network namespace that memsnap may not enter "
         f"({os.strerror(error.errno or 0).lower()})",
@@ -73,7 +89,7 @@ def namespace_refused(shown: str, pid: int, error: OSError) -> TargetError:
 
 def timed_out(shown: str, timeout_s: float) -> TargetError:
     """Return the error for a request that was not complete at its deadline."""
-    return TargetError(
+    return TimedOut(
         f"{shown}: no complete answer within {format_duration(timeout_s)}",
         hint="the target is slow, or speaks no HTTP; allow more time with --timeout",
     )
@@ -81,7 +97,7 @@ def timed_out(shown: str, timeout_s: float) -> TargetError:
 
 def too_large(shown: str, max_bytes: int) -> TargetError:
     """Return the error for a body above the limit."""
-    return TargetError(
+    return TooLarge(
         f"{shown}: the answer is larger than {format_bytes(max_bytes)}",
         hint="raise the limit with --max-size if the target is to be trusted",
     )
@@ -99,7 +115,7 @@ def status_error(shown: str, status: int) -> TargetError:
     """Return the error for an answer with another HTTP status than 200."""
     phrase = http.client.responses.get(status, "")
     hint = _STATUS_HINTS.get(status, "look into the log of the service for the reason")
-    return TargetError(f"{shown}: answered {status} {phrase}".rstrip(), hint=hint)
+    return StatusRefused(f"{shown}: answered {status} {phrase}".rstrip(), hint=hint)
 
 
 def file_unreadable(shown: str, path: str, error: OSError) -> TargetError:

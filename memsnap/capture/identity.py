@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from memsnap.capture.command import parse_command, without_secrets
 from memsnap.capture.endpoint import Endpoint, is_loopback
 from memsnap.capture.exchange import Steps, get
+from memsnap.capture.failures import ProcessGone
 from memsnap.capture.probe import Located
 from memsnap.capture.process import (
     ProcessFacts,
@@ -78,7 +79,7 @@ def process_memory_of(place: Located) -> Steps[ProcessMemory | None]:
 
 def _check_alive(pid: int, started_ns: int | None) -> None:
     if start_time(pid) != started_ns:
-        raise TargetError(
+        raise ProcessGone(
             f"pid:{pid}: the process ended during the capture, and another has its PID",
             hint="look up the PID of the new process",
         )

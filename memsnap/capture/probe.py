@@ -7,7 +7,7 @@ from memsnap.capture.access import Access
 from memsnap.capture.command import is_command
 from memsnap.capture.endpoint import Endpoint, Route, unix_endpoint
 from memsnap.capture.exchange import Steps, get, together
-from memsnap.capture.failures import NamespaceRefused, status_error
+from memsnap.capture.failures import NamespaceRefused, ProcessGone, status_error
 from memsnap.capture.process import command_line, start_time
 from memsnap.capture.routes import PLAIN, prefixes_to_probe
 from memsnap.capture.sockets import (
@@ -109,7 +109,7 @@ def _listeners(pid: int) -> tuple[Listener, ...]:
             "the URL of its pprof",
         ) from error
     except OSError as error:
-        raise TargetError(f"pid:{pid}: the process ended", hint="give a running process") from error
+        raise ProcessGone(f"pid:{pid}: the process ended", hint="give a running process") from error
 
 
 def _probe(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memsnap.capture.cgroup import cgroup_memory
 from memsnap.capture.command import without_secrets
+from memsnap.capture.failures import ProcessGone
 from memsnap.capture.gobuild import GoBuild, read_build
 from memsnap.errors import TargetError
 from memsnap.snapshot import Process, ProcessMemory
@@ -78,7 +79,7 @@ def start_time(pid: int) -> int:
     )
     state, *fields = stat.rpartition(")")[2].split() or [""]
     if state in {"", "Z", "X"} or boot_s is None:  # a zombie has ended, though it is not reaped
-        raise TargetError(
+        raise ProcessGone(
             f"pid:{pid}: there is no such process",
             hint="look it up with pgrep; from inside a container only its own processes are seen",
         )

@@ -27,9 +27,17 @@ _COMMANDS = {
     "attribute": ("memsnap.cli.attribute", "Add Go types to a capture, from its executable."),
     "export": ("memsnap.cli.export", "Convert a capture: pprof, folded, csv, json, parquet."),
     "inspect": ("memsnap.cli.inspect", "Say what memsnap reads of a Go executable."),
+    "serve": ("memsnap.cli.serve", "Collect captures of many services, for months."),
+    "db": ("memsnap.cli.db", "Look after the store: schema, size, retention."),
+    "config": ("memsnap.cli.config_command", "Check or show a configuration file."),
     "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
     "completion": ("memsnap.cli.completion", "Print the shell completion script."),
 }
+
+
+def command_names() -> tuple[str, ...]:
+    """Return the names of all commands, which are tables of the configuration too."""
+    return tuple(_COMMANDS)
 
 
 class _Terminated(BaseException):

@@ -112,13 +112,16 @@ class FailureRecord:
 class SnapshotFilter:
     """Which snapshots are meant; None or empty is no condition.
 
-    `since_ns` and `until_ns` (exclusive) bound the slot.  `before_id` pages backwards.
+    `since_ns` and `until_ns` (exclusive) bound the slot.  `after` is the slot and the id of a
+    snapshot: those that follow it in the order asked for, which makes pages.
     """
 
+    id: int | None = None
     target_id: int | None = None
     service: str = ""
     labels: Labels = ()
     since_ns: int | None = None
     until_ns: int | None = None
+    after: tuple[int, int] | None = None
     limit: int = 100
     newest_first: bool = True

@@ -107,6 +107,10 @@ class Spool:
         """Bytes of the captures that wait."""
         return self._bytes
 
+    def holds(self, key: str) -> bool:
+        """Whether captures of the target with this key wait."""
+        return self._count[_hash(key)] > 0
+
     def waiting(self) -> tuple[Spooled, ...]:
         """Return what waits, oldest slot first."""
         with self._guard:

@@ -1,19 +1,20 @@
 """Stores of both kinds, fresh for every test."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import databases
 import pytest
 from builders.captures import before
-from sqlalchemy import text
 from stores import at, seen
 
 from memsnap.snapshot import Snapshot
 from memsnap.storage.database import Database
+from memsnap.storage.migrate import upgrade
 from memsnap.storage.records import Slot
 from memsnap.storage.snapshots import save
-from memsnap.storage.tables import metadata
 from memsnap.storage.targets import register
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -38,16 +39,34 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     databases.drop(admin, url)
 
 
-@pytest.fixture
-async def store_url(empty_url: str) -> str:
+@pytest.fixture(scope="session")
+def postgres_template(postgres_admin: str) -> Iterator[str]:
+    """The name of a database with the newest schema, to copy."""
+    url = databases.create(postgres_admin)
+    asyncio.run(upgrade(url))
+    yield databases.name_of(url)
+    databases.drop(postgres_admin, url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the newest schema, to copy."""
+    file = tmp_path_factory.mktemp("store") / "template.db"
+    asyncio.run(upgrade(str(file)))
+    return file
+
+
+@pytest.fixture(params=BOTH)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a store with the newest schema and no rows, of either kind."""
-    async with await Database.open(empty_url) as database, database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-        if database.dialect == "postgresql":
-            await connection.execute(
-                text("CREATE TABLE snapshots_default PARTITION OF snapshots DEFAULT")
-            )
-    return empty_url
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "memsnap.db")
+        yield f"sqlite:///{tmp_path / 'memsnap.db'}"
+        return
+    admin = request.getfixturevalue("postgres_admin")
+    url = databases.create(admin, template=request.getfixturevalue("postgres_template"))
+    yield url
+    databases.drop(admin, url)
 
 
 @pytest.fixture
@@ -74,3 +93,11 @@ def saved(store: Database) -> Callable[..., Awaitable[int]]:
         return await save(store, slot, snapshot or before(), now_ns=slot_ns + 1)
 
     return save_one
+
+
+@pytest.fixture
+def postgres_empty(postgres_admin: str) -> Iterator[str]:
+    """The URL of a database of PostgreSQL with nothing in it."""
+    url = databases.create(postgres_admin)
+    yield url
+    databases.drop(postgres_admin, url)
