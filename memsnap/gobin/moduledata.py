@@ -109,7 +109,8 @@ class Moduledata:
     """The fields memsnap uses; addresses are those of link time.
 
     `since` is the first Go release with this layout, as (1, 26).  Type descriptors lie in
-    `types:etypes`, among other data.
+    `types:etypes`, among other data.  Those without a name can be found by name: `typelinks` are
+    their offsets, sorted by it, and without that they lie sorted in `sorted_types`.
     """
 
     address: int
@@ -128,6 +129,7 @@ class Moduledata:
     gofunc: int
     text_sections: tuple[TextSection, ...]
     typelinks: tuple[int, int] | None  # address, 32-bit words
+    sorted_types: tuple[int, int] | None  # address, bytes
 
     def text_address(self, offset: int) -> int:
         """Return the address of a text offset (runtime/symtab.go, textAddr)."""
@@ -221,7 +223,7 @@ def _moduledata(
 ) -> Moduledata:
     words, layout = found
     types, etypes = words[layout.types], words[layout.etypes]
-    links = layout.typelinks
+    links, sorted_bytes = layout.typelinks, layout.typedesclen
     return Moduledata(
         address=address,
         since=layout.since,
@@ -239,6 +241,7 @@ def _moduledata(
         gofunc=words[layout.gofunc],
         text_sections=_text_sections(image, *words[layout.textsectmap :][:2]),
         typelinks=None if links is None else (words[links], words[links + 1]),
+        sorted_types=None if sorted_bytes is None else (types, words[sorted_bytes]),
     )
 
 
