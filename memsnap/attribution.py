@@ -8,7 +8,7 @@ than read from the code.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ NO_TYPES = "No types: "  # how the note begins that says why a capture has none
 
 _ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, a wrong one few
 _CHECKED = 400  # locations, spread over the profile
+_MOST_PLACES = 10_000  # remembered of a build
 _VOTERS = 100  # locations that tell where the code lies, where no mapping does
 _PAGE = 4096  # bytes; the loader moves code by whole pages
 _MOST_PAGES = 64  # of one function that are searched
@@ -73,26 +74,38 @@ class Answer(NamedTuple):
     certainty: str
 
 
-Answers = dict[bytes, Answer]
-"""Answers by the digest of a stack and an object size, for one build."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one build, for an `Attributor` to add to.
+
+    `answers` are by the digest of a stack and an object size; `places` are digests of addresses
+    in the code, each with the functions and lines that the executable has there.
+    """
+
+    answers: dict[bytes, Answer] = field(default_factory=dict)
+    places: set[bytes] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.answers) + len(self.places)
 
 
 class Attributor:
     """Attributes snapshots of one executable, and remembers what it has resolved.
 
-    `answers` are those of earlier runs; `is_extended` tells whether there are more by now.
+    `known` is what earlier runs found; `is_extended` tells whether there is more by now.
     """
 
-    def __init__(self, executable: Executable, answers: Answers | None = None) -> None:
+    def __init__(self, executable: Executable, known: Known | None = None) -> None:
         self.executable = executable
-        self.answers: Answers = answers if answers is not None else {}
-        self._known = len(self.answers)
+        self.known = known or Known()
+        self._answered = self.known.answers
+        self._first = len(self.known)
         self._resolver = Resolver(executable)
 
     @property
     def is_extended(self) -> bool:
-        """Whether sites were resolved that the first answers did not hold."""
-        return len(self.answers) > self._known
+        """Whether there is anything that was not known at first."""
+        return len(self.known) > self._first
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types; those that it had are replaced.
@@ -145,13 +158,13 @@ class Attributor:
         for first, last, size in zip(starts, starts[1:], sizes.tolist(), strict=False):
             raw = stack[first:last].tobytes() + size.to_bytes(8, "little", signed=True)
             keys.append(blake2b(raw, digest_size=16).digest())
-            if keys[-1] not in self.answers:
+            if keys[-1] not in self._answered:
                 new[keys[-1]] = stack[first:last].tolist(), size
         logical = _has_logical_frames(heap)
         # By address, so that a function is decoded once for all its sites.
         for key, (frames, size) in sorted(new.items(), key=lambda item: item[1][0][:1]):
-            self.answers[key] = self._resolved(frames, size, logical=logical)
-        return [self.answers[key] for key in keys]
+            self._answered[key] = self._resolved(frames, size, logical=logical)
+        return [self._answered[key] for key in keys]
 
     def _resolved(self, stack: list[int], size: int, *, logical: bool) -> Answer:
         """Return the answer to one stack; none where its addresses lead to no code."""
@@ -212,14 +225,25 @@ class Attributor:
         named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & inside)
         chosen = _spread(named, _CHECKED)
         matched = sum(
-            self._agrees(heap, at, int(heap.locations.address[at]) - bias) for at in chosen
+            self._is_known(heap, at, int(heap.locations.address[at]) - bias) for at in chosen
         )
         return Match(checked=len(chosen), matched=matched)
 
+    def _is_known(self, heap: Profile, location: int, pc: int) -> bool:
+        """Whether the code at `pc` is what the profile says, now or in an earlier run."""
+        said = repr((pc, _has_logical_frames(heap), list(_lines(heap, location))))
+        digest = blake2b(said.encode(), digest_size=16).digest()
+        if digest in self.known.places:
+            return True
+        agrees = self._agrees(heap, location, pc)
+        if agrees and len(self.known.places) < _MOST_PLACES:
+            self.known.places.add(digest)
+        return agrees
+
     def _agrees(self, heap: Profile, location: int, pc: int) -> bool:
         """Whether the code at `pc` is what the profile says of a location."""
-        frames = self.executable.pclntab.inline_frames(pc)
-        read = [(_plain(frame.name), frame.line) for frame in frames]
+        frames = self.executable.pclntab.inline_lines(pc)
+        read = [(_plain(name), line) for name, line in frames]
         lines = list(_lines(heap, location))
         return (read[:1] if _has_logical_frames(heap) else read) == lines
 

@@ -8,6 +8,7 @@ import bisect
 import itertools
 import mmap
 import os
+import re
 import stat
 import struct
 from array import array
@@ -27,6 +28,8 @@ _MAX_DYNAMIC_BYTES = 1 << 16
 _RELA = struct.Struct("<QQq")  # Elf64_Rela: offset, info, addend
 _MAX_RELOCATIONS = 1 << 21  # 50 MB of them, as of a program of 500 MB
 _PROBED_RELOCATIONS = 64
+
+_HASHES = re.compile(r"[\w-]{20}(/[\w-]{20}){3}")
 
 _CHUNK_BYTES = 1 << 20
 _U64 = struct.Struct("<Q")
@@ -94,6 +97,15 @@ class Image:
     def go_build_id(self) -> str:
         """Go's own build id; empty where it is stripped."""
         return self._build_ids[1]
+
+    @property
+    def content_id(self) -> str:
+        """Go's build id if no other build can have it; empty where somebody chose it himself.
+
+        The go command makes it of hashes, the last of them that of the executable itself
+        (cmd/go/internal/work/buildid.go); others write `-ldflags=-buildid=redacted`.
+        """
+        return self.go_build_id if _HASHES.fullmatch(self.go_build_id) else ""
 
     @cached_property
     def text_range(self) -> tuple[int, int]:
