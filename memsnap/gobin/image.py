@@ -9,10 +9,9 @@ import itertools
 import mmap
 import os
 import re
-import stat
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
 from typing import BinaryIO
@@ -49,13 +48,12 @@ class Image:
         """Parse the ELF tables in `data`.  Raises FormatError."""
         self.name = name
         self._data = data
-        header = elf.parse_header(data, name=name)
-        self.machine = header.machine
-        self.pie = header.pie
+        self.file = elf.Elf(data, elf.parse_header(data, name=name))
+        """The tables of ELF itself."""
+        self.machine = elf.MACHINES[self.file.header.machine]
+        self.pie = self.file.header.pie
         """Whether the loader may place it anywhere (ELF type DYN)."""
-        self._header = header
-        self._headers = elf.parse_segments(data, header)
-        self.segments = _loaded(self._headers, name)
+        self.segments = _loaded(self.file, name)
         """What is loaded and has content in the file, by address."""
         self._starts = [s.address for s in self.segments]
         self._views: list[memoryview] = []
@@ -79,24 +77,20 @@ class Image:
         if isinstance(self._data, mmap.mmap):
             self._data.close()
 
-    @cached_property
+    @property
     def sections(self) -> dict[str, Section]:
         """Sections by name; empty where the headers are stripped or damaged."""
-        return elf.parse_sections(self._data, self._header)
-
-    @cached_property
-    def _build_ids(self) -> tuple[str, str]:
-        return elf.build_ids(self._data, self._headers, self.sections)
+        return self.file.sections
 
     @property
     def build_id(self) -> str:
         """The GNU build id in hex, which profiles carry; empty where there is none."""
-        return self._build_ids[0]
+        return self.file.build_ids[0]
 
     @property
     def go_build_id(self) -> str:
         """Go's own build id; empty where it is stripped."""
-        return self._build_ids[1]
+        return self.file.build_ids[1]
 
     @property
     def content_id(self) -> str:
@@ -138,7 +132,7 @@ class Image:
     def _relro(self) -> list[tuple[int, int]]:
         return [
             (s.address, s.address + s.memory_size)
-            for s in self._headers
+            for s in self.file.segments
             if s.kind == elf.PT_GNU_RELRO
         ]
 
@@ -149,9 +143,9 @@ class Image:
             segment = self.segments[index]
             if address + size <= segment.address + segment.file_size:
                 return address - segment.address + segment.offset
-        raise FormatError(
+        raise cut_off(self.file, self.name) or FormatError(
             f"{self.name} refers to {size} bytes at {address:#x}, where the file has nothing",
-            hint="the file may be truncated or damaged: copy it again",
+            hint="the file may be damaged: copy it again",
         )
 
     def read(self, address: int, size: int) -> bytes:
@@ -239,7 +233,7 @@ class Image:
 
     def _relocation_table(self) -> tuple[int, int]:
         """Return file offset and size in bytes of DT_RELA; 0, 0 without one."""
-        dynamic = next((s for s in self._headers if s.kind == elf.PT_DYNAMIC), None)
+        dynamic = next((s for s in self.file.segments if s.kind == elf.PT_DYNAMIC), None)
         if dynamic is None:
             return 0, 0
         size = min(dynamic.file_size, _MAX_DYNAMIC_BYTES) // _DYNAMIC.size * _DYNAMIC.size
@@ -305,14 +299,25 @@ class _Relocations:
         return True
 
 
-def _loaded(headers: Iterable[Segment], name: str) -> tuple[Segment, ...]:
+def cut_off(file: elf.Elf, name: str) -> FormatError | None:
+    """Return the error that says that the end of a file is missing; None where it is whole."""
+    if not file.missing_bytes:
+        return None
+    return FormatError(
+        f"{name} is cut off: {file.missing_bytes:,} of the bytes that its headers tell of are"
+        " missing",
+        hint="copy the file again",
+    )
+
+
+def _loaded(file: elf.Elf, name: str) -> tuple[Segment, ...]:
     """Return the load segments with content, by address; they do not overlap."""
-    loads = [s for s in headers if s.kind == elf.PT_LOAD and s.file_size]
+    loads = [s for s in file.segments if s.kind == elf.PT_LOAD and s.file_size]
     loads.sort(key=lambda s: s.address)
     apart = all(before.end <= after.address for before, after in itertools.pairwise(loads))
     if apart and 0 < len(loads) <= _MAX_SEGMENTS and loads[-1].end <= _MAX_ADDRESS:
         return tuple(loads)
-    raise FormatError(
+    raise cut_off(file, name) or FormatError(
         f"{name} has no load segments that a program could run from",
         hint="the file may be damaged: copy it again",
     )
@@ -328,11 +333,11 @@ def open_image(path_or_file: str | os.PathLike[str] | BinaryIO, *, name: str) ->
             # O_NONBLOCK: opening a pipe by mistake must not wait for its writer.
             descriptor = os.open(path_or_file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                data = _map(descriptor, name)
+                data = elf.map_file(descriptor, name=name)
             finally:
                 os.close(descriptor)
         else:
-            data = _map(path_or_file.fileno(), name)
+            data = elf.map_file(path_or_file.fileno(), name=name)
     except OSError as error:
         raise FileError(
             f"cannot read {name}: {error.strerror or error}",
@@ -344,12 +349,3 @@ def open_image(path_or_file: str | os.PathLike[str] | BinaryIO, *, name: str) ->
         if isinstance(data, mmap.mmap):
             data.close()
         raise
-
-
-def _map(descriptor: int, name: str) -> Data:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise FormatError(f"{name} is not a regular file", hint="give the executable itself")
-    if not status.st_size:
-        return b""
-    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)

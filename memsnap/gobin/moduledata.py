@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memsnap.errors import FormatError
-from memsnap.gobin.image import Image
+from memsnap.gobin.image import Image, cut_off
 from memsnap.gobin.pcheader import GO_118, GO_120, PcHeader, find_headers
 
 _WORD = 8
@@ -168,6 +168,8 @@ def find_moduledata(image: Image) -> Moduledata:
             found = parse_moduledata(image, address, header)
             if found:
                 return found
+    if error := cut_off(image.file, image.name):
+        raise error
     if headers:
         raise FormatError(
             f"{image.name} has Go's function table, but no moduledata in a layout that memsnap"

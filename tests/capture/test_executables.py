@@ -11,10 +11,10 @@ import typed_services
 from services import Service, running
 
 from memsnap.capture.executables import TypeSource
-from memsnap.capture.gobuild import read_build
 from memsnap.capture.target import PidTarget
 from memsnap.capture.visit import capture
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
+from memsnap.gobin.buildinfo import read_build
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Capture, Process, Snapshot, Types
 
