@@ -31,6 +31,7 @@ _ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, 
 _CHECKED = 400  # locations, spread over the profile
 _MOST_PLACES = 10_000  # remembered of a build
 _VOTERS = 100  # locations that tell where the code lies, where no mapping does
+_PLUGIN = "plugin"  # the setting -buildmode of such a file
 _PAGE = 4096  # bytes; the loader moves code by whole pages
 _MOST_PAGES = 64  # of one function that are searched
 # What people write, and what reflect prints.
@@ -63,6 +64,14 @@ class Match:
     def is_same_build(self) -> bool:
         """Whether the executable is the one that was profiled."""
         return self.checked > 0 and self.matched >= _ENOUGH_MATCHES * self.checked
+
+
+class _Place(NamedTuple):
+    """Where a process has the code: moved by `bias`, in a mapping (-1: all), at these locations."""
+
+    bias: int
+    mapping: int
+    inside: Bools
 
 
 class Answer(NamedTuple):
@@ -110,15 +119,19 @@ class Attributor:
     def attribute(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types; those that it had are replaced.
 
-        Raises FormatError, with the counts, where the executable is of another build.
+        Raises FormatError where the executable is a plugin, or, with the counts, of another build.
         """
         heap = snapshot.heap
         samples = heap_samples(heap, name=snapshot.name)
-        bias, inside = self._place(heap)
-        match = self._match(heap, bias, inside)
+        if self.executable.build_info.settings.get("-buildmode") == _PLUGIN:
+            raise FormatError(
+                f"{self.executable.name} is a Go plugin, and memsnap reads executables only",
+                hint="give the executable of the service that loads it",
+            )
+        place, match = self._best_place(heap)
         if len(heap) and not match.is_same_build:
             raise _another_build(self.executable.name, snapshot.name, match)
-        answers = self._answers(heap, bias, samples.object_bytes)
+        answers = self._answers(heap, place.bias, samples.object_bytes)
         typed = np.array([bool(answer.type) for answer in answers], dtype=np.bool_)
         live = samples.live_bytes
         types = Types(
@@ -143,8 +156,9 @@ class Attributor:
             capture=replace(
                 snapshot.capture,
                 types=types,
-                notes=tuple(
-                    note for note in snapshot.capture.notes if not note.startswith(NO_TYPES)
+                notes=(
+                    *(note for note in snapshot.capture.notes if not note.startswith(NO_TYPES)),
+                    *_notes_on_others(heap, place.mapping),
                 ),
             ),
         )
@@ -187,22 +201,34 @@ class Attributor:
                 invented = [call.parent_pc for call in calls]
         return kept
 
-    def _place(self, heap: Profile) -> tuple[int, Bools]:
-        """Return what the loader added to the addresses of the code, and which locations it holds.
+    def _best_place(self, heap: Profile) -> tuple[_Place, Match]:
+        """Return the first place of the code where the profile agrees, else the likeliest one."""
+        tried: list[tuple[_Place, Match]] = []
+        for place in self._places(heap):
+            tried.append((place, self._match(heap, place)))
+            if tried[-1][1].is_same_build:
+                return tried[-1]
+        return tried[0]
+
+    def _places(self, heap: Profile) -> Iterator[_Place]:
+        """Yield where the code may lie, the likeliest first; at least one.
 
         From the mapping that holds it (abi of ELF: a segment's file offset decides).  Where none
         fits, as in a text profile, all locations count, and their names and lines tell.
         """
         code = [segment for segment in self.executable.image.segments if segment.executable]
+        is_mapped = False
         for at in _by_use(heap):
             mapping = heap.mappings[at]
             for segment in code:
                 page = mapping.offset - segment.offset % _PAGE
                 if segment.offset - _PAGE < page <= segment.offset + segment.file_size:
                     bias = mapping.start - mapping.offset + segment.offset - segment.address
-                    return bias, heap.locations.mapping == at
-        moved = self._voted_bias(heap) if self.executable.image.pie else 0
-        return moved, np.ones(len(heap.locations), dtype=np.bool_)
+                    yield _Place(bias, at, heap.locations.mapping == at)
+                    is_mapped = True
+        if not is_mapped:
+            moved = self._voted_bias(heap) if self.executable.image.pie else 0
+            yield _Place(moved, -1, np.ones(len(heap.locations), dtype=np.bool_))
 
     def _voted_bias(self, heap: Profile) -> int:
         """Return the bias that most locations agree on: those of a name and line fit few places."""
@@ -221,12 +247,11 @@ class Attributor:
             )
         return votes.most_common(1)[0][0] if votes else 0
 
-    def _match(self, heap: Profile, bias: int, inside: Bools) -> Match:
-        named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & inside)
+    def _match(self, heap: Profile, place: _Place) -> Match:
+        named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & place.inside)
         chosen = _spread(named, _CHECKED)
-        matched = sum(
-            self._is_known(heap, at, int(heap.locations.address[at]) - bias) for at in chosen
-        )
+        addresses = heap.locations.address
+        matched = sum(self._is_known(heap, at, int(addresses[at]) - place.bias) for at in chosen)
         return Match(checked=len(chosen), matched=matched)
 
     def _is_known(self, heap: Profile, location: int, pc: int) -> bool:
@@ -258,6 +283,19 @@ def _another_build(executable: str, profile: str, match: Match) -> FormatError:
         f"{match.matched} of {match.checked} places in the code agree",
         hint="give the very file that ran: builds differ though their sources do not",
     )
+
+
+def _notes_on_others(heap: Profile, mapping: int) -> list[str]:
+    """Return a note for each file but that of the executable whose code allocates."""
+    if mapping < 0:
+        return []
+    leaves = heap.stack[heap.stack_start[:-1][np.diff(heap.stack_start) > 0]]
+    used = set(heap.locations.mapping[leaves].tolist())
+    files = {heap.mappings[at].file for at in used if at >= 0 and at != mapping}
+    return [
+        f"{NO_TYPES}not for what {file} allocates: plugins and shared libraries are not read."
+        for file in sorted(files - {heap.mappings[mapping].file, ""})
+    ]
 
 
 def _has_logical_frames(heap: Profile) -> bool:
