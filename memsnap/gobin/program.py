@@ -16,7 +16,7 @@ from memsnap.gobin.slicing import Slicer
 from memsnap.gobin.types import GoType
 
 _MACHINES = {"amd64": amd64.MACHINE, "arm64": arm64.MACHINE}
-_WINDOW_BYTES = 512
+_WINDOW_BYTES = 192
 _MAX_KEPT_INSTRUCTIONS = 80_000  # some 12 MB
 
 
