@@ -32,6 +32,7 @@ class Program:
         self._slicers: dict[int, Slicer] = {}
         self._effects: dict[int, CallEffect] = {}
         self.instances: dict[str, list[GoType]] = {}  # by the name before the bracket
+        self.map_variables: dict[int, GoType | None] = {}  # by the address of the variable
         self._kept = 0
 
     @cached_property

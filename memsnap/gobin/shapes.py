@@ -41,6 +41,19 @@ def instances_like(program: Program, chain: Chain, shape: GoType) -> list[GoType
     return likely or found
 
 
+def stands_for(type_: GoType, shape: GoType) -> bool:
+    """Whether a type may stand behind a shape, by its name, layout and fields."""
+    if not _same_layout(type_, shape):
+        return False
+    if shape.name.startswith(_SHAPE):
+        fields = [(field.name, field.type.name) for field in type_.fields]
+        return fields == [(field.name, field.type.name) for field in shape.fields]
+    base, bracket, arguments = shape.name.partition("[")
+    if not bracket or type_.name.partition("[")[0] != base or type_.pkg_path != shape.pkg_path:
+        return False
+    return _matches(type_.name, split_arguments(arguments.removesuffix("]")))
+
+
 def split_arguments(text: str) -> list[str]:
     """Return the type arguments in `K,V`, split at the commas outside brackets."""
     parts, depth, start = [], 0, 0
