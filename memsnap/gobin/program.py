@@ -59,9 +59,15 @@ class Program:
         function = self.pclntab.function_at(call.pc)
         if function is None or function.end <= call.end:
             return None
-        size = min(function.end - call.end, _WINDOW_BYTES)
-        steps = self.machine.decode_some(bytes(self.image.read(call.end, size)), call.end)
+        steps = self.steps_behind(call.end, _WINDOW_BYTES)
         return flow_behind(function, steps, self.machine, self._effect_of)
+
+    def steps_behind(self, address: int, size: int) -> list[Instruction]:
+        """Return what is decoded of up to `size` bytes from `address`, in the same function."""
+        function = self.pclntab.function_at(address - 1)
+        size = min(function.end - address, size) if function else 0
+        code = self.image.read(address, size) if size > 0 else b""
+        return self.machine.decode_some(code, address)
 
     def slicer(self, flow: Flow) -> Slicer:
         """Return the slicer of a flow."""

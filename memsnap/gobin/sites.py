@@ -19,6 +19,7 @@ from memsnap.gobin.answers import (
     pointer_free,
 )
 from memsnap.gobin.chain import Bound, Chain
+from memsnap.gobin.closures import closure_behind
 from memsnap.gobin.code import Instruction
 from memsnap.gobin.executable import Executable
 from memsnap.gobin.forward import (
@@ -188,7 +189,8 @@ class _Question:
     def _object(self, kind: AllocKind, typed: Typed) -> Site:
         site = self._answer(kind, typed, object_site)
         if len(typed.types) == 1 and may_be_closure(typed.types[0]):
-            name = closure_of(self._program, self.chain)
+            name = closure_behind(self._program, self._stack[0] + 1)
+            name = name or closure_of(self._program, self.chain)
             if name and site.certainty is not Certainty.UNKNOWN:
                 return Site(
                     kind=AllocKind.CLOSURE,
