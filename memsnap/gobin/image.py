@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from memsnap.errors import FileError, FormatError
 from memsnap.gobin import elf
@@ -31,6 +31,7 @@ _PROBED_RELOCATIONS = 64
 _HASHES = re.compile(r"[\w-]{20}(/[\w-]{20}){3}")
 
 _CHUNK_BYTES = 1 << 20
+_READS_OF_A_ROUND = 256
 _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 _WORD_BYTES = 8
@@ -57,6 +58,7 @@ class Image:
         """What is loaded and has content in the file, by address."""
         self._starts = [s.address for s in self.segments]
         self._views: list[memoryview] = []
+        self._reads = 0
 
     def __enter__(self) -> "Image":
         return self
@@ -151,7 +153,18 @@ class Image:
     def read(self, address: int, size: int) -> bytes:
         """Return bytes as the file has them, relocations not applied.  Raises FormatError."""
         at = self.offset(address, size)
+        self._count_read()
         return bytes(self._data[at : at + size])
+
+    def _count_read(self) -> None:
+        """Now and then, take what was read out of this process's memory.
+
+        Of a large executable it would become some 100 MB, though all of it can be read again from
+        the system's cache of the file.
+        """
+        self._reads += 1
+        if not self._reads % _READS_OF_A_ROUND and _can_let_go(self._data):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def read_up_to(self, address: int, size: int) -> bytes:
         """Return up to `size` bytes, fewer at the end of a segment.  Raises FormatError."""
@@ -197,6 +210,7 @@ class Image:
         """Return the text up to the next NUL, cut at `max_bytes`.  Raises FormatError."""
         at = self.offset(address)
         segment = self.segment_at(address)
+        self._count_read()
         end = at + min(max_bytes, segment.end - address if segment else 0)
         short = bytes(self._data[at : min(end, at + 128)])
         stop = short.find(b"\0")
@@ -297,6 +311,10 @@ class _Relocations:
             if word != addend:
                 return False
         return True
+
+
+def _can_let_go(data: Data) -> TypeGuard[mmap.mmap]:
+    return isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
 
 
 def cut_off(file: elf.Elf, name: str) -> FormatError | None:
