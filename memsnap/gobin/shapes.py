@@ -6,6 +6,7 @@ that the dictionary in use mentions, leave few candidates, often one; that is an
 """
 
 from collections.abc import Iterator
+from itertools import compress, count, islice
 
 from memsnap.gobin.chain import Chain
 from memsnap.gobin.code import Op
@@ -17,6 +18,7 @@ from memsnap.gobin.types import GoType
 _SHAPE = "go.shape."
 _ANY_POINTER = "go.shape.*uint8"
 _MAX_NAMES = 256
+_MAX_TYPES = 4096
 _MAX_OCCURRENCES = 4096
 _MAX_DICTIONARY_WORDS = 64
 _NAME_OFFSET_AT = 40  # of `str` in abi.Type
@@ -119,18 +121,14 @@ def _find_instances(program: Program, base: str) -> Iterator[GoType]:
     md, image = program.executable.moduledata, program.image
     section = image.view(md.types, md.etypes - md.types)
     data = bytes(section)
-    seen: set[int] = set()
-    for offset in _name_offsets(program, data, f"{base}["):
-        needle = offset.to_bytes(4, "little")
-        at = data.find(needle)
-        while at >= 0 and len(seen) < _MAX_NAMES:
-            address = md.types + at - _NAME_OFFSET_AT
-            if at % _WORD == _NAME_OFFSET_AT % _WORD and address not in seen:
-                seen.add(address)
-                type_ = program.type_at(address)
-                if type_ and type_.name.startswith(f"{base}[") and _SHAPE not in type_.name:
-                    yield type_
-            at = data.find(needle, at + 4)
+    # One pass for all names: a search for each took seconds where a base has hundreds.
+    names = set(_name_offsets(program, data, f"{base}["))
+    words = memoryview(data)[: len(data) & -_WORD].cast("I")[:: _WORD // 4] if names else ()
+    places = compress(count(0, _WORD), map(names.__contains__, words))
+    for at in islice(places, _MAX_TYPES):
+        type_ = program.type_at(md.types + at - _NAME_OFFSET_AT)
+        if type_ and type_.name.startswith(f"{base}[") and _SHAPE not in type_.name:
+            yield type_
 
 
 def _name_offsets(program: Program, data: bytes, start: str) -> Iterator[int]:
