@@ -2,7 +2,9 @@
 
 `convT64` and its like return the data word of an interface: the word stored or passed beside it
 is the type or the itab.  `makemap_small` returns a map's header: the first map call that gets
-it, or the struct field that it goes into, has the type.  A closure's first word is its code.
+it, the field or element that it goes into, or other uses of the variable, have the type.  Generic
+code allocates by shape: the type of the place that keeps the pointer tells the instance.  A
+closure's first word is its code.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from memsnap.gobin.program import Program
 from memsnap.gobin.shapes import stands_for
 from memsnap.gobin.slicing import Source, Value
 from memsnap.gobin.types import GoType
-from memsnap.gobin.uses import CallersUse, Use, uses, uses_in_callers, word_before
+from memsnap.gobin.uses import CallersUse, Use, constant_before, uses, uses_in_callers
 
 _NEAR = 10
 _CLOSURE_STEPS = 48
@@ -72,7 +74,7 @@ def box_types(program: Program, chain: Chain, call: Instruction, size: int) -> l
 
 def _near_type(program: Program, flow: Flow, size: int) -> GoType | None:
     for use in uses(program, flow, 0):
-        address = use.constants.get(word_before(program, flow, use))
+        address = constant_before(program, flow, use)
         type_ = _concrete(program, address) if address else None
         if type_ is not None and _fits(type_, size):
             return type_
@@ -175,19 +177,16 @@ def _map_argument(program: Program, chain: Chain, place: CallersUse) -> GoType |
 
 def _beside(program: Program, chain: Chain, place: CallersUse) -> Iterator[GoType]:
     """Yield the concrete types of the interface whose data word the tracked pointer becomes."""
-    near = place.use.constants.get(word_before(program, place.flow, place.use))
-    if near is not None:
-        addresses = [near]
-    else:
-        addresses = [
-            address
-            for index, register in _type_words(program, place.flow, place.use)
-            for address in _constants(program, chain, place, (index, register))
-        ]
-    for address in addresses:
-        type_ = _concrete(program, address)
-        if type_ is not None:
-            yield type_
+    near = constant_before(program, place.flow, place.use)
+    type_ = _concrete(program, near) if near else None
+    if type_ is not None:
+        yield type_
+        return
+    for where in _type_words(program, place.flow, place.use):
+        for address in _constants(program, chain, place, where):
+            type_ = _concrete(program, address)
+            if type_ is not None:
+                yield type_
 
 
 def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, int]]:

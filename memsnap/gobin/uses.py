@@ -14,7 +14,7 @@ from memsnap.gobin.flow import CallEffect, Flow
 from memsnap.gobin.program import Program
 
 _MAX_STEPS = 260
-_MAX_PATHS = 24
+_MAX_PATHS = 64
 _MAX_RETURNS = 4
 _STORES = frozenset((Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
 _WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
@@ -27,7 +27,7 @@ class Use(NamedTuple):
 
     It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
     `constants` are numbers that other registers hold on the way that was followed, and words of
-    memory by `stored_at`.
+    memory by `_stored_at`; the latest stored to any place that is not modelled is `_ELSEWHERE`.
     """
 
     at: int
@@ -65,7 +65,7 @@ def uses(program: Program, flow: Flow, start: int, register: int = -1) -> Iterat
     for _ in range(_MAX_PATHS):
         if not paths:
             return
-        path = paths.pop()
+        path = paths.pop(0)  # breadth first: what is done soon after comes before later code
         for _ in range(_MAX_STEPS):
             done = path.at >= len(flow.instructions) or path.at in seen
             if done or not (path.registers or path.slots):
@@ -101,7 +101,7 @@ def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
     """Return the path behind the instruction that it is at; nowhere if that ends it."""
     step, following = flow.instructions[path.at], path.at + 1
     registers, slots = _after(program, flow, path)
-    _note_constant(flow, path.at, path.constants)
+    _note_constant(program, flow, path)
     if step.op is Op.JUMP:
         following = flow.index_of.get(step.value, _NOWHERE)
     elif following >= len(flow.falls) or not flow.falls[following]:
@@ -125,42 +125,55 @@ def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
 
 
 _BASES = 1 << 13
+_ELSEWHERE = -1
 
 
-def word_before(program: Program, flow: Flow, use: Use) -> int:
-    """Return the key in a use's constants of the word in front of the pointer, else -1."""
+def constant_before(program: Program, flow: Flow, use: Use) -> int | None:
+    """Return the number in the word in front of the pointer: in memory, or the register before.
+
+    The two words of an interface are stored one after the other.  Where the first went to an
+    address that is not modelled (arm64, up to Go 1.24), the last number stored so is it.
+    """
     if use.stored:
         step = flow.instructions[use.at]
-        return stored_at(step.dst, step.value - 8)
+        found = use.constants.get(_stored_at(step.dst, step.value - 8))
+        return use.constants.get(_ELSEWHERE) if found is None else found
     place = program.machine.arguments.index(use.register)
-    return program.machine.arguments[place - 1] if place else -1
+    return use.constants.get(program.machine.arguments[place - 1]) if place else None
 
 
-def stored_at(base: int, offset: int) -> int:
+def _stored_at(base: int, offset: int) -> int:
     """Return the key of a word of memory among the constants; registers are below 64."""
     return (base + _BASES << 40) + (1 << 39) + offset
 
 
-def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
+def _note_constant(program: Program, flow: Flow, path: _Path) -> None:
     """Update the numbers that registers and memory hold, for an instruction on the way."""
-    step = flow.instructions[index]
+    step, constants = flow.instructions[path.at], path.constants
     op = step.op
     if op is Op.CALL or op is Op.CALL_ANY:
-        if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
+        if flow.effects.get(path.at, CallEffect.NORMAL) is CallEffect.NORMAL:
             constants.clear()
     elif op is Op.CLOBBER:
         for register in range(33):
             if step.dst >> register & 1:
                 _forget(constants, register)
-    elif op in _STORES and step.dst != ANY_BASE:
-        constants.pop(stored_at(step.dst, step.value), None)
-        if op is Op.STORE and step.src in constants:
-            constants[stored_at(step.dst, step.value)] = constants[step.src]
+    elif op in _STORES:
+        _note_stored(program, step, constants)
     elif op in _WRITERS:
         value = _written_constant(step, constants)
         _forget(constants, step.dst)
         if value is not None:
             constants[step.dst] = value
+
+
+def _note_stored(program: Program, step: Instruction, constants: dict[int, int]) -> None:
+    place = _stored_at(step.dst, step.value) if step.dst != ANY_BASE else _ELSEWHERE
+    constants.pop(place, None)
+    if step.op is Op.STORE and step.src in constants:
+        constants[place] = constants[step.src]
+    if step.dst not in (ANY_BASE, program.machine.stack) and not _is_barrier(program, step):
+        constants.pop(_ELSEWHERE, None)
 
 
 def _written_constant(step: Instruction, constants: dict[int, int]) -> int | None:

@@ -256,16 +256,24 @@ def test_types_agree_with_the_compilers_listing(go, tmp_path, goarch):
 
 
 def test_both_architectures_answer_alike(go, tmp_path):
-    target = tmp_path / "annotated"
-    listing_of(go, "./annotated", target, flags=[], goarch="arm64")
+    assert _differing_by_architecture(go, tmp_path) == {}
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+def test_both_architectures_answer_alike_in_every_release(go_release, tmp_path, minor):
+    assert _differing_by_architecture(go_release(minor), tmp_path) == {}
+
+
+def _differing_by_architecture(go, folder):
+    """Return the lines with other certain types on arm64 than on amd64: theirs by ours."""
+    target = folder / "annotated"
+    listing_of(go, "./annotated", target, flags=[], goarch="arm64")
     with Executable.open(go.build(ANNOTATED)) as ours, Executable.open(target) as theirs:
         mine, other = _types_by_line(ours), _types_by_line(theirs)
-
     assert len(mine) > 100
-    assert {
-        line: (mine[line], other.get(line)) for line in mine if mine[line] != other.get(line)
-    } == {}
+    return {line: (mine[line], other.get(line)) for line in mine if mine[line] != other.get(line)}
 
 
 def _types_by_line(executable):
@@ -287,23 +295,38 @@ def _types_by_line(executable):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("minor", toolchains.RELEASES)
-@pytest.mark.parametrize(
-    "flags", [*LINKED.values(), ["-gcflags=all=-N -l"]], ids=[*LINKED.keys(), "unoptimised"]
-)
+@pytest.mark.parametrize("flags", LINKED.values(), ids=LINKED.keys())
 def test_every_release_has_the_annotated_types(go_release, tmp_path, minor, flags):
-    samples = run(go_release(minor).build(ANNOTATED, flags=flags), tmp_path)
+    live_bytes, live_sites = _shares_in_release(go_release(minor), tmp_path, flags)
 
+    assert live_bytes > 0.96
+    assert live_sites > 0.92
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+def test_every_release_has_the_annotated_types_without_optimisation(go_release, tmp_path, minor):
+    flags = ["-gcflags=all=-N -l"]
+
+    live_bytes, live_sites = _shares_in_release(go_release(minor), tmp_path, flags)
+
+    assert live_bytes > 0.96
+    assert live_sites > 0.88
+
+
+def _shares_in_release(go, folder, flags):
+    """Return the shares of live bytes and sites with a certain type; none may be wrong."""
+    samples = run(go.build(ANNOTATED, flags=flags), folder)
     right, wrong, unsure = judged(samples)
     live_bytes, live_sites = typed_share(samples)
     print(
-        f"Go {minor} {flags}: {len(right)} right, {len(wrong)} wrong, {len(unsure)} open; "
+        f"{go.version} {flags}: {len(right)} right, {len(wrong)} wrong, {len(unsure)} open; "
         f"{live_bytes:.1%} of bytes, {live_sites:.1%} of sites"
     )
-
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len(right) > 100
-    assert live_bytes > 0.96
-    assert live_sites > 0.9
+    return live_bytes, live_sites
 
 
 @pytest.mark.slow
@@ -336,4 +359,4 @@ def test_a_large_program_agrees_with_the_compilers_listing(go_release, tmp_path,
 
     assert differing == []
     assert outcome["agree"] > 0.8 * outcome["all"]
-    assert outcome["unresolved"] < 0.03 * outcome["all"]
+    assert outcome["unresolved"] <= 0.02 * outcome["all"]
