@@ -2,7 +2,6 @@
 
 import os
 from functools import cached_property
-from types import TracebackType
 from typing import BinaryIO
 
 from memsnap.gobin.buildinfo import BuildInfo, parse_build_info
@@ -42,12 +41,7 @@ class Executable:
     def __enter__(self) -> "Executable":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

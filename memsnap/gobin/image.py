@@ -13,7 +13,6 @@ import struct
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
-from types import TracebackType
 from typing import BinaryIO, TypeGuard
 
 from memsnap.errors import FileError, FormatError
@@ -63,12 +62,7 @@ class Image:
     def __enter__(self) -> "Image":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

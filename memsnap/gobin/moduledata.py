@@ -32,75 +32,31 @@ class TextSection:
     address: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The word indices of fields that moved between releases; `typelinks` None: no such field."""
+    """The word indices of fields that moved between releases; None: there is no such field."""
 
     since: tuple[int, int]
     magic: int
     types: int
+    typedesclen: int | None
     etypes: int
     rodata: int
     gofunc: int
     epclntab: int | None
     textsectmap: int
     typelinks: int | None
-    typedesclen: int | None
 
 
 LAYOUTS = (
     # 1.27 added typedesclen, itaboffset and itabsize, and dropped typelinks and itablinks.
-    Layout(
-        since=(1, 27),
-        magic=GO_120,
-        types=37,
-        typedesclen=38,
-        etypes=39,
-        rodata=42,
-        gofunc=43,
-        epclntab=44,
-        textsectmap=45,
-        typelinks=None,
-    ),
+    Layout((1, 27), GO_120, 37, 38, 39, 42, 43, 44, 45, None),
     # 1.26 added epclntab.
-    Layout(
-        since=(1, 26),
-        magic=GO_120,
-        types=37,
-        typedesclen=None,
-        etypes=38,
-        rodata=39,
-        gofunc=40,
-        epclntab=41,
-        textsectmap=42,
-        typelinks=45,
-    ),
+    Layout((1, 26), GO_120, 37, None, 38, 39, 40, 41, 42, 45),
     # 1.20 added covctrs and ecovctrs, before `end`.
-    Layout(
-        since=(1, 20),
-        magic=GO_120,
-        types=37,
-        typedesclen=None,
-        etypes=38,
-        rodata=39,
-        gofunc=40,
-        epclntab=None,
-        textsectmap=41,
-        typelinks=44,
-    ),
+    Layout((1, 20), GO_120, 37, None, 38, 39, 40, None, 41, 44),
     # 1.18 added rodata and gofunc.
-    Layout(
-        since=(1, 18),
-        magic=GO_118,
-        types=35,
-        typedesclen=None,
-        etypes=36,
-        rodata=37,
-        gofunc=38,
-        epclntab=None,
-        textsectmap=39,
-        typelinks=42,
-    ),
+    Layout((1, 18), GO_118, 35, None, 36, 37, 38, None, 39, 42),
 )
 
 
