@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from memsnap.attribution import NO_TYPES, Answers, Attributor
+from memsnap.attribution import NO_TYPES, Attributor, Known
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
 from memsnap.gobin.executable import Executable
 from memsnap.gobin.image import open_image
@@ -19,13 +19,13 @@ _MOST_CANDIDATES = 20  # of them, compared with a profile
 
 
 class Memory(Protocol):
-    """Keeps answers between runs, by build; see `storage.typecache`."""
+    """Keeps what is known of builds between runs; see `storage.typecache`."""
 
-    def load(self, build: str) -> Answers:
+    def load(self, build: str) -> Known:
         """Return what is known of a build."""
         ...
 
-    def save(self, build: str, answers: Answers) -> None:
+    def save(self, build: str, known: Known) -> None:
         """Keep what is known of a build."""
         ...
 
@@ -48,9 +48,9 @@ class TypeSource:
 
     def __exit__(self, *_: object) -> None:
         for attributor in self._open.values():
-            build = attributor.executable.image.go_build_id
+            build = attributor.executable.image.content_id
             if self._memory and build and attributor.is_extended:
-                self._memory.save(build, attributor.answers)
+                self._memory.save(build, attributor.known)
             attributor.executable.close()
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
@@ -93,7 +93,7 @@ class TypeSource:
         """
         if (path, started) not in self._open:
             executable = Executable.open(path, name=name or path)
-            build = executable.image.go_build_id
+            build = executable.image.content_id
             known = self._memory.load(build) if self._memory and build else None
             self._open[path, started] = Attributor(executable, known)
         return self._open[path, started].attribute(snapshot)

@@ -86,9 +86,10 @@ def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 _FILTERS = [
     click.option("--focus", default="", metavar="TYPE", shell_complete=complete_types,
-                 help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'."),
+                 help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'; "
+                 "with the import path, 'net/http.Request', if several are named alike."),
     click.option("--in", "function", default="", metavar="FUNC",
-                 help="Only stacks through this function."),
+                 help="Only stacks through this function: 'main.handle', '(*Server).handle'."),
     click.option("--package", default="", metavar="PATH", help="Only stacks through this package."),
     click.option("--file", default="", metavar="PATH", help="Only stacks through this file."),
     click.option("--min-bytes", type=size, default="0", metavar="SIZE",

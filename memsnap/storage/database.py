@@ -4,6 +4,8 @@ Everything that SQLAlchemy and the drivers raise leaves here as a StoreError.  S
 modules that own a table.
 """
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,7 +76,9 @@ class Database:
         if is_postgres(url):
             database = _postgres(cls, url, read_only=read_only)
         else:
-            database = _sqlite(cls, sqlite_path(url), read_only=read_only)
+            path = sqlite_path(url)
+            await asyncio.to_thread(_probe, path, read_only=read_only)
+            database = _sqlite(cls, path, read_only=read_only)
         try:
             async with database.connect() as connection:
                 await _check_version(connection, database.name)
@@ -194,7 +198,11 @@ class _translated:
             raise errors.away(self._store, "the connection is gone") from error
 
 
-def _sqlite(kind: type[Database], path: Path, *, read_only: bool) -> Any:
+def _probe(path: Path, *, read_only: bool) -> None:
+    """Make sure that a file is a database, or can become one.
+
+    Here rather than at the first use, where a driver with threads fails less tidily.
+    """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreError(
             f"SQLite {sqlite3.sqlite_version} is too old for the store {path}",
@@ -202,6 +210,19 @@ def _sqlite(kind: type[Database], path: Path, *, read_only: bool) -> Any:
         )
     if read_only and not path.exists():
         raise errors.away(str(path), "there is no such file", hint="is the path right?")
+    try:
+        uri = f"{_file_uri(path)}?mode={'ro' if read_only else 'rwc'}"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as file:
+            file.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        raise errors.of_sqlite(error, str(path)) from error
+
+
+def _file_uri(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()))}"
+
+
+def _sqlite(kind: type[Database], path: Path, *, read_only: bool) -> Any:
     reader = _sqlite_engine(path, "ro" if read_only else "rwc", _READERS)
     event.listen(reader.sync_engine, "connect", _pragmas(_READER_PRAGMAS))
     event.listen(reader.sync_engine, "begin", _begin)
@@ -216,7 +237,7 @@ def _sqlite(kind: type[Database], path: Path, *, read_only: bool) -> Any:
 def _sqlite_engine(path: Path, mode: str, connections: int) -> AsyncEngine:
     url = URL.create(
         "sqlite+aiosqlite",
-        database=f"file:{quote(str(path.absolute()))}",
+        database=_file_uri(path),
         query={"mode": mode, "uri": "true"},
     )
     return create_async_engine(
@@ -313,7 +334,6 @@ def _without_secrets(url: str) -> str:
 
 async def _check_version(connection: AsyncConnection, name: str) -> None:
     if connection.dialect.name == "sqlite":
-        await connection.execute(text("SELECT count(*) FROM sqlite_master"))
         return
     number = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
     if number // 10000 < _OLDEST_POSTGRES:

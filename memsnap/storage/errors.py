@@ -79,9 +79,8 @@ def of_sqlalchemy(error: exc.SQLAlchemyError, store: str) -> StoreError:
     state = getattr(cause, "sqlstate", None)
     if state:
         return of_sqlstate(state, cause, store)
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is not None:
-        return _of_sqlite(code & 0xFF, cause, store)
+    if isinstance(cause, sqlite3.Error) and hasattr(cause, "sqlite_errorcode"):
+        return of_sqlite(cause, store)
     if error.connection_invalidated or isinstance(error, exc.InterfaceError):
         return away(store, _first_line(cause))
     return StoreError(f"the store {store} failed: {_first_line(cause)}")
@@ -107,7 +106,9 @@ def away(store: str, reason: str, *, hint: str = "") -> StoreUnavailable:
     return StoreUnavailable(f"the store {store} is not available: {reason}", hint=hint)
 
 
-def _of_sqlite(code: int, cause: BaseException, store: str) -> StoreError:
+def of_sqlite(cause: sqlite3.Error, store: str) -> StoreError:
+    """Return what SQLite means with an error."""
+    code = cause.sqlite_errorcode & 0xFF
     hint = _HINTS.get(code, "")
     if code in _AWAY_CODES:
         return away(store, _AWAY_CODES[code], hint=hint)

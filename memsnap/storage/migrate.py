@@ -8,7 +8,6 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import memsnap
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreError
 
@@ -67,7 +66,7 @@ async def check(db: Database, *, create: bool = False) -> None:
 
 def folder() -> Path:
     """Return the folder of the revisions: in the installed package, or in the checkout."""
-    package = Path(memsnap.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 

@@ -10,13 +10,15 @@ import pytest
 import typed_services
 from services import Service, running
 
+from memsnap.attribution import Known
 from memsnap.capture.blocking import capture
 from memsnap.capture.executables import TypeSource
-from memsnap.capture.gobuild import read_build
 from memsnap.capture.target import PidTarget
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
+from memsnap.gobin.buildinfo import read_build
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Capture, Process, Snapshot, Types
+from memsnap.storage.typecache import TypeCache
 
 pytestmark = pytest.mark.go
 
@@ -210,6 +212,29 @@ def test_a_folder_is_searched_for_gos_build_id_of_the_process(
     elsewhere = known_as(without_build_ids(snapshot), go_build_id=build.go_build_id)
 
     assert typed(elsewhere, folder=folder).executable == str(mine)
+
+
+def test_what_is_resolved_is_remembered_by_build(snapshot: Snapshot, tmp_path: Path) -> None:
+    cache = TypeCache(tmp_path / "types")
+    with TypeSource(file=str(stripped()), memory=cache) as source:
+        source.attribute(snapshot)
+    build = read_build(stripped())
+    assert build
+
+    known = cache.load(build.go_build_id)
+
+    assert len(known.answers) > 50
+    assert len(known.places) > 100
+
+
+def test_a_build_whose_id_others_may_have_is_not_remembered(tmp_path: Path) -> None:
+    recorded = typed_services.recorded("-ldflags=-buildid=redacted")
+    heap = read(recorded.proto, name="heap.pb.gz")
+    cache = TypeCache(tmp_path / "types")
+    with TypeSource(file=str(recorded.executable), memory=cache) as source:
+        source.attribute(Snapshot(name="heap.pb.gz", heap=heap, capture=Capture()))
+
+    assert cache.load("redacted") == Known()
 
 
 def test_without_build_ids_the_name_decides(snapshot: Snapshot, folder: Path) -> None:

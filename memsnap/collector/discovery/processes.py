@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from memsnap.capture.gobuild import GoBuild, read_build
 from memsnap.capture.process import command_line, read_executable
 from memsnap.capture.sockets import listeners_of
 from memsnap.collector.discovery.candidates import ADDRESS, Candidate
 from memsnap.collector.discovery.polling import Sight
 from memsnap.config.settings import ProcessSearch
-from memsnap.errors import TargetError
+from memsnap.errors import FormatError, TargetError
+from memsnap.gobin.buildinfo import Build, read_build
 
 _PROC = Path("/proc")
 _NO_PACKAGE = "command-line-arguments"  # the path of what was built from files (cmd/go)
@@ -31,14 +31,14 @@ class _Program:
     life: _Life
     executable: str
     command: tuple[str, ...]
-    build: GoBuild
+    build: Build
     unit: str
     listeners: tuple[str, ...]
 
     @property
     def base(self) -> str:
         """What stays the same over restarts, new builds and other folders."""
-        package = self.build.path
+        package = self.build.info.path
         runs = package if package and package != _NO_PACKAGE else self.executable
         return "process:" + "/".join(part for part in (self.unit, runs.lstrip("/")) if part)
 
@@ -53,7 +53,7 @@ class Processes:
     """Looks at the processes of this machine; remembers which key belongs to which."""
 
     search: ProcessSearch
-    _builds: dict[_File, GoBuild | None] = field(default_factory=dict)
+    _builds: dict[_File, Build | None] = field(default_factory=dict)
     _programs: dict[_Life, _Program] = field(default_factory=dict)
     _keys: dict[_Life, str] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ class Processes:
             except PermissionError:
                 hidden += 1
                 continue
-            except (OSError, ValueError):
+            except (OSError, ValueError, FormatError):
                 continue  # it ended while we looked, or has no executable (kernel threads)
             if program:
                 programs[life] = program
@@ -98,7 +98,7 @@ class Processes:
         if file not in self._builds:
             self._builds[file] = read_build(f"/proc/{pid}/exe")
         build = self._builds[file]
-        if build is None or not (build.go_version or build.path):
+        if build is None or not (build.info.go_version or build.info.path):
             return None
         listeners = tuple(str(one) for one in listeners_of(pid))
         if not listeners:
@@ -123,8 +123,8 @@ class Processes:
             labels={
                 ADDRESS: f"pid:{program.life[0]}",
                 "__meta_process_executable": program.executable,
-                "__meta_process_package": program.build.path,
-                "__meta_process_module": program.build.module,
+                "__meta_process_package": program.build.info.path,
+                "__meta_process_module": program.build.info.module.path,
                 "__meta_process_unit": program.unit,
             },
             service=program.name,
