@@ -65,6 +65,7 @@ class Chain:
         self._addresses = addresses
         self._frames: list[Frame | None] = []
         self._beside: list[tuple[Frame, int]] = []  # with the level of the caller
+        self._levels: dict[tuple[int, int, int], int] = {}  # of those, by entry, call and caller
         self._targets = {} if targets is None else targets  # of calls through pointers, by stack
         self._place = 0  # addresses turned into frames
         self._used = 0
@@ -236,9 +237,11 @@ class Chain:
 
     def _put_beside(self, frame: Frame, outer: int) -> int:
         """Return the level of a frame that is not on the stack; `outer` is its caller's."""
-        if (frame, outer) not in self._beside:
+        key = frame.flow.function.entry, frame.call, outer
+        if key not in self._levels:
+            self._levels[key] = _BESIDE + len(self._beside)
             self._beside.append((frame, outer))
-        return _BESIDE + self._beside.index((frame, outer))
+        return self._levels[key]
 
     def _outer(self, level: int) -> int:
         """Return the level of the frame that called frame `level`."""

@@ -30,7 +30,7 @@ from memsnap.gobin.forward import (
     small_map_type,
 )
 from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule, may_be_closure
-from memsnap.gobin.mapparts import HEADER_BYTES
+from memsnap.gobin.mapblocks import HEADER_BYTES
 from memsnap.gobin.program import Program
 from memsnap.gobin.reflection import inferred, modelled
 from memsnap.gobin.runtimeblocks import runtime_block
