@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memsnap.archive.archive import Archive
     from memsnap.archive.places import Place
     from memsnap.snapshot import Snapshot
-    from memsnap.storage.records import Labels, SnapshotRecord, TargetRecord
+    from memsnap.storage.records import Labels
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -114,37 +114,3 @@ def span(text: str, now_ns: int) -> int | None:
     from memsnap.archive.moments import parse_span
 
     return parse_span(text, now_ns=now_ns) if text else None
-
-
-def labels_text(labels: "Labels") -> str:
-    """Return labels as they are written: `env=prod, zone=a`."""
-    from memsnap.report.ink import clean
-
-    return clean(", ".join(f"{name}={value}" for name, value in labels))
-
-
-def build_text(record: "SnapshotRecord") -> str:
-    """Return the shortest name of a build: its version, its revision or its id."""
-    from memsnap.report.ink import clean
-
-    process = record.capture.process
-    return clean(process.module_version or process.vcs_revision[:12] or process.build_id[:12])
-
-
-def target_document(target: "TargetRecord") -> dict[str, Any]:
-    """Return a target as JSON."""
-    seen = target.seen
-    return {
-        "id": target.id,
-        "key": seen.key,
-        "service": seen.service,
-        "address": seen.address,
-        "source": seen.source,
-        "labels": dict(seen.labels),
-        "captures": target.snapshots,
-        "last_slot_ns": target.last_slot_ns,
-        "last_failure": target.last_failure,
-        "first_seen_ns": target.first_seen_ns,
-        "last_seen_ns": target.last_seen_ns,
-        "retired_ns": target.retired_ns,
-    }

@@ -23,7 +23,25 @@ from memsnap.storage.typecache import TypeCache
 _LOOKS_PER_INTERVAL = 20  # at NumGC, while waiting for a natural cycle
 _LONGEST_LOOK_S = 10.0
 _WAIT_SHARE = 0.9  # of an interval, after which a capture is taken without a new cycle
-_MOST_EXECUTABLES = 32  # kept open for the types of their processes
+
+
+class _Types:
+    """Where the types of captures come from: the process itself, else the folder of builds."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        memory = TypeCache()
+        self._processes = TypeSource(memory=memory)
+        self._folder = TypeSource(folder=settings.exe_dir, memory=memory)
+
+    def attribute(self, snapshot: Snapshot) -> Snapshot:
+        """Return `snapshot` with types, or with a note that says why it has none."""
+        here = snapshot.capture.process.pid is not None
+        return (self._processes if here else self._folder).attribute_if_possible(snapshot)
+
+    def close(self) -> None:
+        """Close the executables, and keep what was found out about them."""
+        self._processes.close()
+        self._folder.close()
 
 
 class Visitor:
@@ -37,19 +55,18 @@ class Visitor:
         self._environment = environment
         # Executables are looked into by one thread: what is known of a build is then found once.
         self._typing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="types")
-        self._types = TypeSource(folder=settings.exe_dir, memory=TypeCache())
+        self._types = _Types(settings)
 
     def change(self, settings: CollectorSettings) -> None:
         """Go on with other settings."""
         if settings.exe_dir != self._settings.exe_dir:
-            old = self._types
-            self._types = TypeSource(folder=settings.exe_dir, memory=TypeCache())
-            self._typing.submit(old.__exit__)
+            self._typing.submit(self._types.close)
+            self._types = _Types(settings)
         self._settings = settings
 
     def close(self) -> None:
         """Close the executables, and keep what was found out about them."""
-        self._typing.submit(self._types.__exit__)
+        self._typing.submit(self._types.close)
         self._typing.shutdown(wait=True)
 
     async def capture(self, post: Post) -> Snapshot:
@@ -77,9 +94,7 @@ class Visitor:
         )
         if self._settings.types and (snapshot.capture.process.pid or self._settings.exe_dir):
             loop = asyncio.get_running_loop()
-            snapshot = await loop.run_in_executor(
-                self._typing, self._types.attribute_if_possible, snapshot
-            )
+            snapshot = await loop.run_in_executor(self._typing, self._types.attribute, snapshot)
         post.captured(snapshot, place)
         return snapshot
 

@@ -288,3 +288,14 @@ def test_what_is_no_folder_is_refused(snapshot: Snapshot, tmp_path: Path) -> Non
 def test_a_file_and_a_folder_are_too_much() -> None:
     with pytest.raises(UsageError, match="either --exe FILE or --exe-dir DIR"):
         TypeSource(file="a", folder="b")
+
+
+def test_of_many_executables_those_used_last_stay_open(
+    tmp_path: Path, own_file: Path, snapshot: Snapshot
+) -> None:
+    files = [str(shutil.copy(own_file, tmp_path / f"shop-{number}")) for number in range(3)]
+    with TypeSource(most_open=2) as source:
+        for number in (0, 1, 0, 2):
+            assert source.attribute_by(files[number], snapshot).capture.types is not None
+        assert source.open_files == (files[0], files[2])
+    assert source.open_files == ()

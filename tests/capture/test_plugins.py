@@ -8,9 +8,9 @@ import pytest
 import toolchains
 from services import running
 
+from memsnap.capture.blocking import capture
 from memsnap.capture.executables import TypeSource
 from memsnap.capture.target import PidTarget
-from memsnap.capture.blocking import capture
 from memsnap.errors import FormatError
 from memsnap.pprof.heap import string_label
 
