@@ -16,8 +16,8 @@ var (
 
 func subscribe() {
 	events := make([]byte, bufferSize) // site: buffer
-	go func() {
-		<-shutdown
+	go func() {                        // cause
+		<-shutdown // cause
 		delivered += len(events)
 		clear(events)
 	}()

@@ -2,7 +2,7 @@
 // a connection stays open, with the buffers and goroutines of both its ends. Few of the bytes are
 // allocated below probe itself; truth_live_objects counts connections.
 //
-//truth:service verdict=leak trap=body ops=100
+//truth:service verdict=leak trap=body ops=100 op=24000
 //truth:site mark=get function=main.probe leaf=no holder=goroutine
 package main
 

@@ -1,0 +1,105 @@
+// Package traffic is what a service does all day beside its one mistake: it answers requests in
+// JSON, keeps sessions, a cache with eviction, the last requests and log lines, and counts. All
+// of it is bounded and filled from the start, some 15 MB, and all of it is replaced all the time:
+// in a sampled profile, single lines seem to grow or shrink by a megabyte or two.
+package traffic
+
+import (
+	"math/rand"
+	"net/http"
+	"sync"
+	"time"
+
+	"memsnap.test/scenarios/internal/pace"
+)
+
+const (
+	users     = 3_000
+	requests  = 2_048
+	documents = 400
+	logLines  = 5_000
+	paths     = 3_000
+
+	// Of all operations; an HTTP request costs thirty times as much as any other one.
+	overHTTP = 0.08
+
+	countedFor = 5 * time.Second
+)
+
+// service holds the state of the background.
+type service struct {
+	mu        sync.Mutex
+	random    *rand.Rand
+	sessions  map[int]*session
+	recent    [requests]*request
+	documents [documents]map[string]any
+	lines     [logLines]string
+	line      int
+	cache     *cache
+	uploads   [uploads][]byte
+	visits    map[string]int
+	counting  time.Time
+}
+
+// Start fills the service, registers its handlers, and keeps it busy with perSecond operations a
+// second. Client reaches the process's own server at address.
+func Start(client *http.Client, address string, perSecond float64) {
+	s := &service{
+		random:   rand.New(rand.NewSource(time.Now().UnixNano())),
+		sessions: make(map[int]*session, users),
+		cache:    newCache(),
+		visits:   map[string]int{},
+		counting: time.Now(),
+	}
+	s.fill()
+	http.HandleFunc("/orders", s.order)
+	http.HandleFunc("/catalog", s.catalog)
+	go pace.Run(perSecond*(1-overHTTP), s.step)
+	random := rand.New(rand.NewSource(s.random.Int63()))
+	go pace.Run(perSecond*overHTTP, customer{client, address, random}.visit)
+}
+
+func (s *service) fill() {
+	for user := 0; user < users; user++ {
+		s.logIn(user)
+	}
+	for i := range s.recent {
+		s.receive(i)
+	}
+	for i := range s.documents {
+		s.replace(i)
+	}
+	for range s.lines {
+		s.log()
+	}
+	for i := 0; i < 4*cached; i++ {
+		s.cache.page(s.random, s.pick())
+	}
+}
+
+// step is one of the operations that do not come over HTTP: from queues, timers, other services.
+func (s *service) step() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch kind := s.random.Intn(100); {
+	case kind < 30:
+		s.receive(s.random.Intn(requests))
+	case kind < 50:
+		s.logIn(s.random.Intn(users))
+	case kind < 65:
+		s.cache.page(s.random, s.pick())
+	case kind < 70:
+		s.replace(s.random.Intn(documents))
+	case kind < 95:
+		s.log()
+	case kind < 97:
+		s.upload()
+	default:
+		s.count()
+	}
+}
+
+// pick returns a page: few are asked for often, many seldom.
+func (s *service) pick() int {
+	return int(s.random.ExpFloat64() * cached)
+}
