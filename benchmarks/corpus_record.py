@@ -175,7 +175,7 @@ def _described(job: Job, plan: Plan, performed: list[int]) -> dict[str, Any]:
             *({"line": line} for line in truth.cause_lines),
             *(
                 {"function": name}
-                for name in sorted({site.cause for site in truth.sites if site.cause})
+                for name in sorted({name for site in truth.sites for name in site.causes})
             ),
         ],
     }

@@ -18,9 +18,9 @@ the comment `// site: MARK`, so it never goes stale.  `per_op` is the number of 
 bytes (rounded up to Go's size class) that one operation adds: negative where it removes some, 0
 where the site is busy but stays level, absent where the amount is not a plain multiple.
 `leaf=no`: the line is in the stack, below functions of the standard library that allocate;
-`leaves` names those whose growth is the leak's, in any Go release.
-`holder` is the variable that keeps the objects alive, `cause` the function at fault if it is not
-the one that allocates.  All sites of a leak are of one leak.
+`leaves` names those whose growth is the leak's, in any Go release.  `holder` is the variable that
+keeps the objects alive, `cause` the functions at fault if they are not the one that allocates.
+`leaves` and `cause` may hold wildcards.  All sites of a leak are of one leak.
 
 A line that ends in the comment `// cause` is at fault without allocating anything: a `go`
 statement, the place where a goroutine waits, the line that keeps what should go.
@@ -50,7 +50,7 @@ class Site:
     leaf: bool
     leaves: tuple[str, ...]
     holder: str
-    cause: str
+    causes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +105,10 @@ def load(name: str) -> Truth:
             for number, line in enumerate(source.splitlines(), start=1)
             if _CAUSE.search(line)
         ),
-        also=tuple(filter(None, service.get("also", "").split(","))),
+        also=_listed(service, "also"),
         op_bytes=int(service["op"]) if "op" in service else _op_bytes(sites),
         per_s=float(service["per_s"]) if "per_s" in service else None,
-        args=tuple(filter(None, service.get("args", "").split(","))),
+        args=_listed(service, "args"),
     )
 
 
@@ -131,6 +131,10 @@ def _fields(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in text.split())
 
 
+def _listed(fields: dict[str, str], key: str) -> tuple[str, ...]:
+    return tuple(filter(None, fields.get(key, "").split(",")))
+
+
 def _site(fields: dict[str, str], marks: dict[str, int]) -> Site:
     return Site(
         function=fields["function"],
@@ -140,7 +144,7 @@ def _site(fields: dict[str, str], marks: dict[str, int]) -> Site:
         size_bytes=int(fields["size"]) if "size" in fields else None,
         per_op=float(fields["per_op"]) if "per_op" in fields else None,
         leaf=fields.get("leaf", "yes") == "yes",
-        leaves=tuple(filter(None, fields.get("leaves", "").split(","))),
+        leaves=_listed(fields, "leaves"),
         holder=fields.get("holder", ""),
-        cause=fields.get("cause", ""),
+        causes=_listed(fields, "cause"),
     )

@@ -2,7 +2,7 @@
 // reader's buffer, which stays as long as the word.
 //
 //truth:service verdict=leak trap=capacity ops=500 op=8250
-//truth:site mark=reader function=main.greet type=[]uint8 alloc=make leaf=no holder=main.clients cause=main.remember
+//truth:site mark=reader function=main.greet type=[]uint8 alloc=make leaf=no leaves=bufio.NewReaderSize holder=main.clients cause=main.remember
 package main
 
 import (

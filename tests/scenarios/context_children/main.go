@@ -2,7 +2,7 @@
 // parent keeps a list of its children, and each child its request.
 //
 //truth:service verdict=leak trap=context ops=1000 op=2500
-//truth:site mark=child function=main.serve leaf=no holder=main.service
+//truth:site mark=child function=main.serve leaf=no leaves=context.* holder=main.service
 //truth:site mark=request function=main.serve type=main.request alloc=new size=2048 per_op=1 holder=main.service
 package main
 

@@ -2,7 +2,7 @@
 // new id each time it starts.
 //
 //truth:service verdict=leak trap=cache ops=2000 op=1600
-//truth:site mark=decode function=main.decode leaf=no holder=main.history cause=main.receive
+//truth:site mark=decode function=main.decode leaf=no leaves=reflect.*,encoding/json.*,encoding/json/* holder=main.history cause=main.receive
 package main
 
 import (
