@@ -2,14 +2,17 @@
 
     python benchmarks/corpus.py record --go 1.27 --rate 350K --rate 35K --out DIR
     python benchmarks/corpus.py score DIR
+    python benchmarks/corpus.py pack DIR 1.24/350K 1.24/healthy --out FILE.tar.zst
 
 See README.md in this folder.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -19,6 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
     _add_record(commands.add_parser("record", help="run the services and capture them"))
+    _add_score(commands.add_parser("score", help="hold findings against the truth"))
+    _add_pack(commands.add_parser("pack", help="write folders of recordings into one file"))
     given = parser.parse_args()
     return int(given.run(given))
 
@@ -54,7 +59,63 @@ def _record(given: argparse.Namespace) -> int:
         print(f"{len(jobs)} services to record")
         for job, how in recorder.record_all(jobs, plan):
             at = time.monotonic() - began
-            print(f"{at:6.0f} s  go{job.release} {job.rate:>7} {job.truth.name:18} {how}", flush=True)
+            print(
+                f"{at:6.0f} s  go{job.release} {job.rate:>7} {job.truth.name:18} {how}", flush=True
+            )
+    return 0
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("place", type=Path, help="folder of recordings, or a pack")
+    parser.add_argument("--go", action="append", default=[], help="only this Go release")
+    parser.add_argument("--rate", action="append", default=[], help="only this rate, or healthy")
+    parser.add_argument("--only", action="append", default=[], help="only this scenario")
+    parser.add_argument("--captures", type=int, help="only so many captures, the first ones")
+    parser.add_argument("--no-pprof", action="store_true", help="without the baseline")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_score)
+
+
+def _score(given: argparse.Namespace) -> int:
+    import corpus_score as scorer
+    import corpus_store
+    from corpus_findings import findings
+    from pprof_oracle import Pprof
+    from toolchains import current
+
+    pprof = None if given.no_pprof else Pprof.of(current())
+    with corpus_store.opened(given.place) as found:
+        chosen = [
+            replace(recording, captures=recording.captures[: given.captures])
+            for recording in found
+            if _is_chosen(recording.release, given.go)
+            and _is_chosen(recording.rate, given.rate)
+            and _is_chosen(recording.scenario, given.only)
+        ]
+        scored = list(scorer.scores(chosen, findings, pprof))
+    if given.json:
+        print(json.dumps(scorer.document(scored), indent=1))
+    else:
+        print(scorer.render(scored))
+    return 0
+
+
+def _is_chosen(value: str, wanted: list[str]) -> bool:
+    return not wanted or value in wanted
+
+
+def _add_pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", type=Path, help="folder that paths in the pack are relative to")
+    parser.add_argument("folders", type=Path, nargs="+", help="of recordings, below it")
+    parser.add_argument("--out", type=Path, required=True, help="FILE.tar.zst")
+    parser.set_defaults(run=_pack)
+
+
+def _pack(given: argparse.Namespace) -> int:
+    import corpus_store
+
+    size = corpus_store.pack([given.root / at for at in given.folders], given.root, given.out)
+    print(f"{given.out}: {size:,} bytes")
     return 0
 
 

@@ -7,9 +7,10 @@ profile has the noise of a busy one, and performs its own operation at a rate in
 import json
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,21 +82,25 @@ def jobs_of(
             program = Path(shutil.copy(built[truth.name], home))
             for rate in rates if truth.leaks else [HEALTHY]:
                 out = folder / release / rate / truth.name
-                jobs.append(
-                    Job(release=release, rate=rate, truth=truth, program=program, out=out)
-                )
+                jobs.append(Job(release=release, rate=rate, truth=truth, program=program, out=out))
     return jobs
 
 
 def record_all(jobs: Sequence[Job], plan: Plan) -> Iterable[tuple[Job, str]]:
-    """Record `plan.at_once` services side by side; yield each with a line on how it went."""
-    with ThreadPoolExecutor(plan.at_once) as pool:
-        running_jobs = {}
-        for number, job in enumerate(jobs):
-            delay_s = _STAGGER_S * (number % plan.at_once) if number < plan.at_once else 0
-            running_jobs[pool.submit(_record, job, plan, delay_s)] = job
-        for done in as_completed(running_jobs):
-            yield running_jobs[done], done.result()
+    """Record `plan.at_once` services side by side; yield each with a line on how it went.
+
+    Nothing else runs while services are captured: what memsnap computes comes behind all of them.
+    """
+    for start in range(0, len(jobs), plan.at_once):
+        batch = jobs[start : start + plan.at_once]
+        captured = threading.Barrier(len(batch))
+        with ThreadPoolExecutor(len(batch)) as pool:
+            results = [
+                pool.submit(_record, job, plan, delay_s=_STAGGER_S * at, captured=captured)
+                for at, job in enumerate(batch)
+            ]
+            for job, result in zip(batch, results, strict=True):
+                yield job, result.result()
 
 
 def operations_per_s(truth: Truth, rate: str, interval_s: float) -> float:
@@ -111,7 +116,16 @@ def bytes_per_s(rate: str) -> int:
     return int(rate[:-1]) * 1000 if rate.endswith("K") else int(rate)
 
 
-def _record(job: Job, plan: Plan, delay_s: float) -> str:
+def _record(job: Job, plan: Plan, *, delay_s: float, captured: threading.Barrier) -> str:
+    """Record one service; one that fails breaks the barrier for the others of its batch."""
+    try:
+        return _record_behind(job, plan, delay_s, captured)
+    except BaseException:
+        captured.abort()
+        raise
+
+
+def _record_behind(job: Job, plan: Plan, delay_s: float, captured: threading.Barrier) -> str:
     time.sleep(delay_s)
     per_s = operations_per_s(job.truth, job.rate, plan.interval_s)
     flags = ("-until-eof", f"-traffic={plan.traffic}", f"-per-second={per_s}", *job.truth.args)
@@ -126,6 +140,7 @@ def _record(job: Job, plan: Plan, delay_s: float) -> str:
             report=Listeners(on_capture=lambda *_: performed.append(_performed(service))),
         )
         taken = list(series)
+        captured.wait()
         with TypeSource() as types:
             typed = [types.attribute_if_possible(snapshot) for snapshot in taken]
     with tempfile.TemporaryDirectory() as fresh:
@@ -169,7 +184,7 @@ def _described(job: Job, plan: Plan, performed: list[int]) -> dict[str, Any]:
                 "leaves": list(site.leaves),
             }
             for site in truth.sites
-            if site.per_op != 0
+            if site.per_op != 0 or not truth.leaks
         ],
         "causes": [
             *({"line": line} for line in truth.cause_lines),

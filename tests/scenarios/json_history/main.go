@@ -34,6 +34,6 @@ func receive(text []byte) {
 func main() {
 	bench.Main(func(i int) {
 		receive([]byte(fmt.Sprintf(event, i)))
-		bench.Keep(1, 0)
+		bench.Keep(1, 1_600) // about
 	})
 }

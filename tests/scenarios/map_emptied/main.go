@@ -3,7 +3,7 @@
 //
 //truth:service verdict=leak trap=map ops=200 op=9600
 //truth:site mark=map function=main.(*shop).count type=map[int]main.visitor alloc=map holder=main.shops cause=main.(*shop).closeDay
-//truth:site mark=shop function=main.open type=main.shop alloc=new size=16 per_op=1 holder=main.shops
+//truth:site mark=shop function=main.open type=main.shop alloc=new size=16 holder=main.shops
 package main
 
 import "memsnap.test/scenarios/internal/bench"
@@ -49,6 +49,6 @@ func main() {
 			s.count(user)
 		}
 		s.closeDay()
-		bench.Keep(1, 16)
+		bench.Keep(2, 9_600) // about
 	})
 }

@@ -4,7 +4,7 @@ package pace
 import "time"
 
 const (
-	tick = 20 * time.Millisecond
+	tick = 50 * time.Millisecond
 	// A process that was kept waiting catches up, but not all at once.
 	longestBacklog = time.Second
 )

@@ -20,8 +20,8 @@ const (
 	logLines  = 5_000
 	paths     = 3_000
 
-	// Of all operations; an HTTP request costs thirty times as much as any other one.
-	overHTTP = 0.08
+	// Of all operations; an HTTP request costs fifty times as much as any other one.
+	overHTTP = 0.05
 
 	countedFor = 5 * time.Second
 )
