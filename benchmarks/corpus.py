@@ -66,7 +66,7 @@ def _record(given: argparse.Namespace) -> int:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("place", type=Path, help="folder of recordings, or a pack")
+    parser.add_argument("places", type=Path, nargs="+", help="folders of recordings, or packs")
     parser.add_argument("--go", action="append", default=[], help="only this Go release")
     parser.add_argument("--rate", action="append", default=[], help="only this rate, or healthy")
     parser.add_argument("--only", action="append", default=[], help="only this scenario")
@@ -84,7 +84,7 @@ def _score(given: argparse.Namespace) -> int:
     from toolchains import current
 
     pprof = None if given.no_pprof else Pprof.of(current())
-    with corpus_store.opened(given.place) as found:
+    with corpus_store.opened(*given.places) as found:
         chosen = [
             replace(recording, captures=recording.captures[: given.captures])
             for recording in found

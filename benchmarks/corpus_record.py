@@ -4,6 +4,7 @@ Each service runs with the same background traffic (tests/scenarios/internal/tra
 profile has the noise of a busy one, and performs its own operation at a rate in bytes a second.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 
 import scenario_truth
 import toolchains
-from scenario_truth import Truth
+from scenario_truth import Site, Truth
 from services import Service, running
 
 from memsnap import api
@@ -72,7 +73,7 @@ def jobs_of(
     truths = [truth for truth in scenario_truth.all_truths() if not only or truth.name in only]
     jobs = []
     for release in releases:
-        go = toolchains.release(release)
+        go = _toolchain(release)
         built = go.build_all(
             scenario_truth.SCENARIOS, [truth.name for truth in truths], flags=_FLAGS
         )
@@ -84,6 +85,14 @@ def jobs_of(
                 out = folder / release / rate / truth.name
                 jobs.append(Job(release=release, rate=rate, truth=truth, program=program, out=out))
     return jobs
+
+
+def _toolchain(release: str) -> toolchains.Go:
+    """Return the suite's own Go where it is of that release, else fetch the release's."""
+    own = toolchains.current()
+    if own.version == f"go{toolchains.RELEASES[release]}":
+        return own
+    return toolchains.release(release)
 
 
 def record_all(jobs: Sequence[Job], plan: Plan) -> Iterable[tuple[Job, str]]:
@@ -117,7 +126,7 @@ def bytes_per_s(rate: str) -> int:
 
 
 def _record(job: Job, plan: Plan, *, delay_s: float, captured: threading.Barrier) -> str:
-    """Record one service; one that fails breaks the barrier for the others of its batch."""
+    """Record one service; one that fails does not hold up the others of its batch."""
     try:
         return _record_behind(job, plan, delay_s, captured)
     except BaseException:
@@ -140,7 +149,8 @@ def _record_behind(job: Job, plan: Plan, delay_s: float, captured: threading.Bar
             report=Listeners(on_capture=lambda *_: performed.append(_performed(service))),
         )
         taken = list(series)
-        captured.wait()
+        with contextlib.suppress(threading.BrokenBarrierError):
+            captured.wait()
         with TypeSource() as types:
             typed = [types.attribute_if_possible(snapshot) for snapshot in taken]
     with tempfile.TemporaryDirectory() as fresh:
@@ -159,7 +169,7 @@ def _performed(service: Service) -> int:
 
 
 def _described(job: Job, plan: Plan, performed: list[int]) -> dict[str, Any]:
-    """Return the truth about one recording as its truth.json has it; see the README beside."""
+    """Return the truth about one recording as its truth.json has it; README.md explains it."""
     truth = job.truth
     return {
         "scenario": truth.name,
@@ -174,23 +184,22 @@ def _described(job: Job, plan: Plan, performed: list[int]) -> dict[str, Any]:
         "also": list(truth.also),
         "trap": truth.trap or truth.shape,
         "file": f"{truth.name}/main.go",
-        "sites": [
-            {
-                "function": site.function,
-                "line": site.line,
-                "type": site.type,
-                "alloc": site.alloc,
-                "holder": site.holder,
-                "leaves": list(site.leaves),
-            }
-            for site in truth.sites
-            if site.per_op != 0 or not truth.leaks
-        ],
-        "causes": [
-            *({"line": line} for line in truth.cause_lines),
-            *(
-                {"function": name}
-                for name in sorted({name for site in truth.sites for name in site.causes})
-            ),
-        ],
+        "sites": [_site(site) for site in truth.sites if site.per_op != 0 or not truth.leaks],
+        "causes": [*({"line": line} for line in truth.cause_lines), *_functions_at_fault(truth)],
     }
+
+
+def _site(site: Site) -> dict[str, Any]:
+    return {
+        "function": site.function,
+        "line": site.line,
+        "type": site.type,
+        "alloc": site.alloc,
+        "holder": site.holder,
+        "leaves": list(site.leaves),
+    }
+
+
+def _functions_at_fault(truth: Truth) -> list[dict[str, str]]:
+    names = sorted({name for site in truth.sites for name in site.causes})
+    return [{"function": name} for name in names]

@@ -25,6 +25,7 @@ else:
 
 PACKED = ".tar.zst"
 _LEVEL = 19
+_RATES = {"350K": -2, "35K": -1, "healthy": 1}  # in the order of reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +83,33 @@ def _is_called(function: str, pattern: str) -> bool:
 
 
 @contextlib.contextmanager
-def opened(place: Path) -> Iterator[list[Recording]]:
-    """Yield the recordings in a folder or a pack, by release, rate and name.
+def opened(*places: Path) -> Iterator[list[Recording]]:
+    """Yield the recordings in folders and packs, by release, rate and name.
 
     Their captures are files for the time of the block.
     """
-    if place.is_dir():
-        yield _recordings(place)
-        return
+    with contextlib.ExitStack() as stack:
+        folders = [
+            place if place.is_dir() else stack.enter_context(_unpacked(place)) for place in places
+        ]
+        yield sorted(
+            (_recording(file) for folder in folders for file in folder.rglob("truth.json")),
+            key=lambda recording: (
+                [int(part) for part in recording.release.split(".")],
+                _RATES.get(recording.rate, 0),
+                recording.rate,
+                recording.scenario,
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="memsnap-corpus-") as folder:
-        data = io.BytesIO(zstd.decompress(place.read_bytes()))
+        data = io.BytesIO(zstd.decompress(file.read_bytes()))
         with tarfile.open(fileobj=data) as tar:
             tar.extractall(folder, filter="data")
-        yield _recordings(Path(folder))
+        yield Path(folder)
 
 
 def pack(folders: Iterable[Path], root: Path, file: Path) -> int:
@@ -113,15 +128,6 @@ def pack(folders: Iterable[Path], root: Path, file: Path) -> int:
         zstd.CompressionParameter.enable_long_distance_matching: 1,
     }
     return file.write_bytes(zstd.compress(data.getvalue(), options=options))
-
-
-def _recordings(folder: Path) -> list[Recording]:
-    found = [_recording(file) for file in folder.rglob("truth.json")]
-    return sorted(found, key=lambda r: (_newest_first(r.release), r.rate, r.scenario))
-
-
-def _newest_first(release: str) -> tuple[int, ...]:
-    return tuple(-int(part) for part in release.split("."))
 
 
 def _recording(file: Path) -> Recording:

@@ -19,7 +19,8 @@ bytes (rounded up to Go's size class) that one operation adds: negative where it
 where the site is busy but stays level, absent where the amount is not a plain multiple.
 `leaf=no`: the line is in the stack, below functions of the standard library that allocate;
 `leaves` names those whose growth is the leak's, in any Go release.  `holder` is the variable that
-keeps the objects alive, `cause` the functions at fault if they are not the one that allocates.
+keeps the objects alive, `cause` the functions at fault if they are not the one that allocates (for
+goroutines also the runtime's functions that allocate what every goroutine has).
 `leaves` and `cause` may hold wildcards.  All sites of a leak are of one leak.
 
 A line that ends in the comment `// cause` is at fault without allocating anything: a `go`

@@ -2,7 +2,7 @@
 // ever on an unbuffered channel, and its page with it.
 //
 //truth:service verdict=leak trap=channel ops=500
-//truth:site mark=page function=main.fetch type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.lookUp
+//truth:site mark=page function=main.fetch type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.lookUp,runtime.malg,runtime.mallocgc
 package main
 
 import (

@@ -2,7 +2,7 @@
 // stops, and keeps the buffer that it reads into.
 //
 //truth:service verdict=leak trap=timer ops=500
-//truth:site mark=buffer function=main.connect type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.poll
+//truth:site mark=buffer function=main.connect type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.poll,runtime.malg,runtime.mallocgc
 package main
 
 import (

@@ -3,7 +3,7 @@
 // allocated below probe itself; truth_live_objects counts connections.
 //
 //truth:service verdict=leak trap=body ops=100 op=24000
-//truth:site mark=get function=main.probe leaf=no leaves=bufio.New*,net.*,net/*,context.*,runtime.malg,runtime.mallocgc,syscall.* cause=net/http.*,bufio.New* holder=goroutine
+//truth:site mark=get function=main.probe leaf=no leaves=bufio.New*,net.*,net/*,context.*,syscall.* cause=net/http.*,bufio.New*,runtime.malg,runtime.mallocgc holder=goroutine
 package main
 
 import (
