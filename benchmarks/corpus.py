@@ -35,6 +35,7 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=_seconds, default=10.0, help="as 10s or 1m")
     parser.add_argument("--warm-up", type=_seconds, default=8.0, help="before the first capture")
     parser.add_argument("--traffic", type=float, default=600, help="background operations a second")
+    parser.add_argument("--swing", type=float, default=0, help="share of it that comes and goes")
     parser.add_argument("--at-once", type=int, default=8, help="services side by side")
     parser.add_argument("--only", action="append", default=[], help="a scenario's name")
     parser.add_argument("--out", type=Path, required=True)
@@ -49,6 +50,7 @@ def _record(given: argparse.Namespace) -> int:
         interval_s=given.interval,
         warm_up_s=given.warm_up,
         traffic=given.traffic,
+        swing=given.swing,
         at_once=given.at_once,
     )
     began = time.monotonic()

@@ -38,12 +38,16 @@ _STAGGER_S = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to record of each service; times in seconds, `traffic` in operations a second."""
+    """What to record of each service; times in seconds, `traffic` in operations a second.
+
+    `swing` is the share of the background that comes and goes.
+    """
 
     captures: int
     interval_s: float
     warm_up_s: float
     traffic: float
+    swing: float
     at_once: int
 
 
@@ -137,8 +141,9 @@ def _record(job: Job, plan: Plan, *, delay_s: float, captured: threading.Barrier
 def _record_behind(job: Job, plan: Plan, delay_s: float, captured: threading.Barrier) -> str:
     time.sleep(delay_s)
     per_s = operations_per_s(job.truth, job.rate, plan.interval_s)
-    flags = ("-until-eof", f"-traffic={plan.traffic}", f"-per-second={per_s}", *job.truth.args)
-    with running(job.program, *flags) as service:
+    background = (f"-traffic={plan.traffic}", f"-swing={plan.swing}")
+    flags = (*background, f"-per-second={per_s}", *job.truth.args)
+    with running(job.program, "-until-eof", *flags) as service:
         service.heap()  # the first profile of a process allocates the profiler's own tables
         time.sleep(plan.warm_up_s)
         performed: list[int] = []
@@ -178,6 +183,7 @@ def _described(job: Job, plan: Plan, performed: list[int]) -> dict[str, Any]:
         "interval_s": plan.interval_s,
         "captures": plan.captures,
         "traffic_per_s": plan.traffic,
+        "swing": plan.swing,
         "operations": performed,
         "grown_bytes": (performed[-1] - performed[0]) * truth.op_bytes if truth.leaks else 0,
         "verdict": truth.verdict,

@@ -34,6 +34,7 @@ var (
 
 	perSecond = flag.Float64("per-second", 0, "perform so many operations a second by itself")
 	busy      = flag.Float64("traffic", 0, "background operations a second, 600 as a rule")
+	swing     = flag.Float64("swing", 0, "share of the background that comes and goes every 40 s")
 
 	loud     = flag.Bool("noise", false, "hold 10 MB that keep changing, as a real service does")
 	untilEOF = flag.Bool("until-eof", false, "end when standard input is closed")
@@ -100,7 +101,7 @@ func Main(operation func(i int)) {
 	}
 	if *busy > 0 {
 		client, base := clientOf(listener, address)
-		traffic.Start(client, base, *busy)
+		traffic.Start(client, base, traffic.Load{PerSecond: *busy, Swing: *swing})
 	}
 	if *perSecond > 0 {
 		go pace.Run(*perSecond, func() { step(1) })

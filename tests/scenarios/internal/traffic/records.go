@@ -41,7 +41,25 @@ func (s *service) logIn(user int) {
 	s.sessions[user] = stored
 }
 
-// receive replaces one of the last requests.
+// comeOrGo renews a user's session, or ends it where fewer users are there.
+func (s *service) comeOrGo(user int) {
+	if float64(user) < s.active()*users {
+		s.logIn(user)
+	} else {
+		delete(s.sessions, user)
+	}
+}
+
+// renew replaces one of the last requests, or drops it where fewer are kept.
+func (s *service) renew(slot int) {
+	if float64(slot) < s.active()*requests {
+		s.receive(slot)
+	} else {
+		s.recent[slot] = nil
+	}
+}
+
+// receive puts a request into a place among the last ones.
 func (s *service) receive(slot int) {
 	s.recent[slot] = &request{
 		path:   "/orders/" + strconv.Itoa(s.random.Intn(paths)),

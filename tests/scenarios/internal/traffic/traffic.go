@@ -5,6 +5,7 @@
 package traffic
 
 import (
+	"math"
 	"math/rand"
 	"net/http"
 	"sync"
@@ -24,11 +25,20 @@ const (
 	overHTTP = 0.05
 
 	countedFor = 5 * time.Second
+	swingTime  = 40 * time.Second
 )
+
+// Load is how much a service has to do: PerSecond operations a second, and at the quietest moment
+// of a swing of 40 s, a share Swing fewer users and requests that it keeps.
+type Load struct {
+	PerSecond, Swing float64
+}
 
 // service holds the state of the background.
 type service struct {
 	mu        sync.Mutex
+	load      Load
+	started   time.Time
 	random    *rand.Rand
 	sessions  map[int]*session
 	recent    [requests]*request
@@ -41,10 +51,12 @@ type service struct {
 	counting  time.Time
 }
 
-// Start fills the service, registers its handlers, and keeps it busy with perSecond operations a
-// second. Client reaches the process's own server at address.
-func Start(client *http.Client, address string, perSecond float64) {
+// Start fills the service, registers its handlers, and keeps it busy. Client reaches the process's
+// own server at address.
+func Start(client *http.Client, address string, load Load) {
 	s := &service{
+		load:     load,
+		started:  time.Now(),
 		random:   rand.New(rand.NewSource(time.Now().UnixNano())),
 		sessions: make(map[int]*session, users),
 		cache:    newCache(),
@@ -54,9 +66,9 @@ func Start(client *http.Client, address string, perSecond float64) {
 	s.fill()
 	http.HandleFunc("/orders", s.order)
 	http.HandleFunc("/catalog", s.catalog)
-	go pace.Run(perSecond*(1-overHTTP), s.step)
+	go pace.Run(load.PerSecond*(1-overHTTP), s.step)
 	random := rand.New(rand.NewSource(s.random.Int63()))
-	go pace.Run(perSecond*overHTTP, customer{client, address, random}.visit)
+	go pace.Run(load.PerSecond*overHTTP, customer{client, address, random}.visit)
 }
 
 func (s *service) fill() {
@@ -83,9 +95,9 @@ func (s *service) step() {
 	defer s.mu.Unlock()
 	switch kind := s.random.Intn(100); {
 	case kind < 30:
-		s.receive(s.random.Intn(requests))
+		s.renew(s.random.Intn(requests))
 	case kind < 50:
-		s.logIn(s.random.Intn(users))
+		s.comeOrGo(s.random.Intn(users))
 	case kind < 65:
 		s.cache.page(s.random, s.pick())
 	case kind < 70:
@@ -97,6 +109,12 @@ func (s *service) step() {
 	default:
 		s.count()
 	}
+}
+
+// active is the share of users and requests that are there at this moment of the swing.
+func (s *service) active() float64 {
+	at := time.Since(s.started).Seconds() / swingTime.Seconds()
+	return 1 - s.load.Swing*(1-math.Cos(2*math.Pi*at))/2
 }
 
 // pick returns a page: few are asked for often, many seldom.
