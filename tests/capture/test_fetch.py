@@ -192,6 +192,28 @@ def test_an_endless_body_ends_at_the_limit(failure):
     assert "larger than 1.00 MB" in error.message
 
 
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        (b"HTTP/1.1 200 ", b"x" * 65536),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 9999),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"x" * 65536),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 999),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 65536),
+    ],
+    ids=["status line", "headers", "one header", "interim answers", "a chunk's extension"],
+)
+def test_a_head_without_end_is_cut_off(failure, start, again):
+    def flood(_path, say, over):
+        say(start)
+        while not over.is_set():
+            say(again)
+
+    with peer(flood) as target:
+        message = failure(target.url, replace(QUICK, max_bytes=1 << 20)).message
+    assert any(words in message for words in ("not HTTP", "no complete answer", "the request"))
+
+
 def test_a_connection_reset_in_the_body_is_named(failure):
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"
     with peer(always(half), reset=True) as target:
