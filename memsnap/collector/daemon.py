@@ -26,7 +26,8 @@ from memsnap.collector.notify import Supervisor
 from memsnap.collector.posts import Post
 from memsnap.collector.tenure import Tenure
 from memsnap.collector.timetable import Due, Timetable
-from memsnap.collector.visits import Visitor, bound_s
+from memsnap.collector.triggers import Gauges, gauges_of
+from memsnap.collector.visits import Visitor
 from memsnap.config.settings import GcPolicy, Settings
 from memsnap.errors import MemsnapError
 from memsnap.storage.database import Database
@@ -314,8 +315,7 @@ class Daemon:
             async with self._turns:
                 self.metrics.waiting.dec()
                 with self.metrics.running.track_inprogress():
-                    async with asyncio.timeout(bound_s(post.found.visit.timeout_s)):
-                        snapshot = await self._visitor.capture(post)
+                    snapshot = await self._visitor.capture(post)
         except asyncio.CancelledError:
             words = "memsnap was stopped during the capture"
             self._keeper.fail(slot, Cause.SHUTDOWN, words)
@@ -323,6 +323,11 @@ class Daemon:
         except Exception as error:  # noqa: BLE001  # no target may end the daemon
             self._failed(post, slot, error)
             return
+        described = snapshot.capture
+        gauges = gauges_of(described.mem_stats, described.memory, described.goroutines)
+        if slot.reason == "schedule" and post.visits:
+            self._pull_triggers(post, gauges)
+        post.captured(snapshot)
         kept, number = await self._keeper.keep(post.found.seen, slot, snapshot, lease)
         self._table.succeeded(post.key)
         if kept in {Kept.STORED, Kept.SPOOLED}:
@@ -368,17 +373,22 @@ class Daemon:
 
     async def _look(self, post: Post) -> None:
         try:
-            async with self._turns, asyncio.timeout(bound_s(post.found.visit.timeout_s)):
+            async with self._turns:
                 gauges = await self._visitor.gauges(post)
-        except (MemsnapError, TimeoutError) as error:
-            logs.debug("gauges cannot be had", target=post.key, reason=cause_of(error)[1])
+        except MemsnapError as error:
+            logs.debug("gauges cannot be had", target=post.key, reason=error.message)
             return
-        post.watch, firing = post.watch.look(self.settings.triggers, gauges, _now_ns())
+        self._pull_triggers(post, gauges)
+
+    def _pull_triggers(self, post: Post, gauges: Gauges) -> None:
+        """Plan a pair of captures where a rule fires: one now, one later."""
+        now_ns = _now_ns()
+        post.watch, firing = post.watch.look(self.settings.triggers, gauges, now_ns)
         for rule in firing:
             self.metrics.triggered.labels(rule.name).inc()
             logs.info("trigger fired", target=post.key, trigger=rule.name)
-            now_ns, reason = _now_ns(), f"trigger:{rule.name}"
             later_ns = now_ns + round(post.found.visit.interval_s * _FOLLOWUP_SHARE * 1e9)
+            reason = f"trigger:{rule.name}"
             post.followups += [(now_ns, reason), (later_ns, reason)]
         if firing:
             self._planned.set()

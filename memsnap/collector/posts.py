@@ -52,10 +52,10 @@ class Post:
         every = self.found.visit.goroutines_every
         return every > 0 and self.visits % every == 0
 
-    def captured(self, snapshot: Snapshot, place: Located) -> None:
+    def captured(self, snapshot: Snapshot) -> None:
         """Remember what a visit has shown."""
         capture = snapshot.capture
-        self.place, self.failing = place, False
+        self.failing = False
         self.visits += 1
         stats = capture.mem_stats
         self.num_gc = stats.num_gc if stats else None
@@ -68,7 +68,12 @@ class Post:
         self.found = found
 
     def take_followups(self, now_ns: int) -> tuple[str, ...]:
-        """Return the reasons of captures beside the schedule whose time has come."""
+        """Return the reasons of captures beside the schedule whose time has come.
+
+        None while the target is another collector's, or is being visited.
+        """
+        if self.lease is None or self.busy:
+            return ()
         due = tuple(reason for at_ns, reason in self.followups if at_ns <= now_ns)
         self.followups = [(at_ns, reason) for at_ns, reason in self.followups if at_ns > now_ns]
         return due

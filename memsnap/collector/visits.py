@@ -1,7 +1,6 @@
 """One visit of the daemon: wait for a GC where that is the policy, capture, add the types."""
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from memsnap.capture.aio import Fetcher
 from memsnap.capture.counters import counters_of
 from memsnap.capture.executables import TypeSource
+from memsnap.capture.failures import timed_out
 from memsnap.capture.identity import process_memory_of
 from memsnap.capture.probe import Located
 from memsnap.capture.visit import Options, locate_steps
 from memsnap.collector.discovery.access import access_of
 from memsnap.collector.posts import Post
 from memsnap.collector.triggers import gauges_of
-from memsnap.config.settings import CollectorSettings, GcPolicy, Metric
+from memsnap.config.settings import CollectorSettings, GcPolicy, Metric, VisitSettings
 from memsnap.errors import MemsnapError
 from memsnap.snapshot import Snapshot
 from memsnap.storage.typecache import TypeCache
 
 _LOOKS_PER_INTERVAL = 20  # at NumGC, while waiting for a natural cycle
 _LONGEST_LOOK_S = 10.0
+_REQUESTS_IN_TIME = 3  # of a visit, that may take all of their time
 _WAIT_SHARE = 0.9  # of an interval, after which a capture is taken without a new cycle
 
 
@@ -70,18 +71,22 @@ class Visitor:
         self._typing.shutdown(wait=True)
 
     async def capture(self, post: Post) -> Snapshot:
-        """Return a snapshot of the target, and remember at its post what it shows.
+        """Return a snapshot of the target, and remember at its post where pprof was.
 
         Raises:
             MemsnapError: it cannot be had.  The post then forgets where pprof was.
         """
         try:
-            return await self._capture(post)
+            snapshot, post.place = await self._capture(post)
         except MemsnapError:
             post.place = None
             raise
+        if self._settings.types and (snapshot.capture.process.pid or self._settings.exe_dir):
+            loop = asyncio.get_running_loop()
+            snapshot = await loop.run_in_executor(self._typing, self._types.attribute, snapshot)
+        return snapshot
 
-    async def _capture(self, post: Post) -> Snapshot:
+    async def _capture(self, post: Post) -> tuple[Snapshot, Located]:
         visit = post.found.visit
         access = access_of(visit, self._environment)
         options = Options(
@@ -89,14 +94,14 @@ class Visitor:
             warm_up=None if post.visits == 0 else False,
             goroutines=post.with_goroutines(),
         )
-        snapshot, place = await self._fetcher.capture(
-            post.found.target, access, options=options, prefix=visit.prefix, place=post.place
+        return await self._fetcher.capture(
+            post.found.target,
+            access,
+            options=options,
+            prefix=visit.prefix,
+            place=post.place,
+            timeout_s=_whole_s(visit),
         )
-        if self._settings.types and (snapshot.capture.process.pid or self._settings.exe_dir):
-            loop = asyncio.get_running_loop()
-            snapshot = await loop.run_in_executor(self._typing, self._types.attribute, snapshot)
-        post.captured(snapshot, place)
-        return snapshot
 
     async def natural_gc(self, post: Post) -> None:
         """Wait until the target has finished a GC that the last capture has not seen.
@@ -120,9 +125,13 @@ class Visitor:
         Raises:
             MemsnapError: the target cannot be visited.
         """
-        place = await self._place(post)
-        stats = await self._fetcher.run(counters_of(place))
-        memory = await self._fetcher.run(process_memory_of(place))
+        try:
+            async with asyncio.timeout(_whole_s(post.found.visit)):
+                place = await self._place(post)
+                stats = await self._fetcher.run(counters_of(place))
+                memory = await self._fetcher.run(process_memory_of(place))
+        except TimeoutError as error:
+            raise timed_out(post.key, _whole_s(post.found.visit)) from error
         return gauges_of(stats, memory, None)
 
     async def _place(self, post: Post) -> Located:
@@ -135,6 +144,6 @@ class Visitor:
         return post.place
 
 
-def bound_s(access_timeout_s: float) -> float:
-    """Return how long a whole visit may take, its requests each bound by `access_timeout_s`."""
-    return math.ceil(access_timeout_s * 3)
+def _whole_s(visit: VisitSettings) -> float:
+    """Return how long a whole visit may take; each of its requests has a bound of its own."""
+    return _REQUESTS_IN_TIME * visit.timeout_s

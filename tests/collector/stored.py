@@ -54,6 +54,9 @@ class Stored:
         step = round(interval_s * 1e9)
         return [slot for slot in range(min(known), max(known), step) if slot not in known]
 
+    def reasons(self) -> list[str]:
+        return [row["reason"] for row in self.snapshots]
+
     def lives(self) -> set[tuple[int, int]]:
         """Return target and process of every process life that has a snapshot."""
         return {(row["target_id"], row["process_id"]) for row in self.snapshots}

@@ -252,3 +252,16 @@ def test_a_schema_that_is_not_ours_is_refused_with_what_to_do(
     assert ended.returncode == 1
     assert "newer schema" in ended.stderr
     assert "upgrade memsnap" in ended.stderr
+
+
+def test_a_trigger_takes_a_pair_of_captures_beside_the_schedule(
+    service: Start, tmp_path: Path
+) -> None:
+    rule = '[[trigger]]\nname = "jump"\nmetric = "heap"\ngrows-by = "4MB"\ncool-down = "60s"\n'
+    with service("append_global") as growing:
+        text = config([growing.address], interval="4s", extra='watch-every = "500ms"') + rule
+        with serving(tmp_path / "daemon", text) as daemon:
+            until(lambda: len(stored(daemon).snapshots) >= 1)
+            growing.step(1_000_000)
+            until(lambda: stored(daemon).reasons().count("trigger:jump") == 2)
+            assert daemon.stop() == 0
