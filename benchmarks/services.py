@@ -12,7 +12,6 @@ import contextlib
 import http.client
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -27,6 +26,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sites import status_bytes
 
 Request = tuple[str, str, str]
 """Method, path and body; `{n}` in path and body counts the requests."""
@@ -360,7 +361,7 @@ def _typed_here(capture: str, executable: str, cache: str) -> dict[str, Any]:
     with TypeSource(file=executable, memory=TypeCache(Path(cache))) as source:
         typed = source.attribute(snapshot)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = status_bytes("VmHWM")
     with Executable.open(executable) as opened:
         go = opened.build_info.go_version
     live = heap_samples(typed.heap, name=capture).live_bytes

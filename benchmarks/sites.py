@@ -221,13 +221,13 @@ class _Began:
 
     def __init__(self, start: float) -> None:
         self._imports = time.perf_counter() - start
-        self._before = _status("VmRSS")
+        self._before = status_bytes("VmRSS")
         self._cpu = time.process_time()
         self.at = time.perf_counter()
 
     def until_now(self) -> dict[str, float]:
         """Return seconds and bytes; the peak is this program's own, unlike that of getrusage."""
-        peak = _status("VmHWM")
+        peak = status_bytes("VmHWM")
         return {
             "imports": self._imports,
             "all": time.perf_counter() - self.at,
@@ -238,7 +238,7 @@ class _Began:
         }
 
 
-def _status(field: str) -> int:
+def status_bytes(field: str) -> int:
     """Return bytes that Linux has in /proc/self/status; 0 on other systems."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():

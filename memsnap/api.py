@@ -6,27 +6,40 @@ from pathlib import Path
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.diff import diff as _diff
 from memsnap.analysis.select import Selection
+from memsnap.archive.references import is_reference
+from memsnap.errors import UsageError
 from memsnap.pprof.reader import DEFAULT_MAX_BYTES
 from memsnap.snapshot import Snapshot
 from memsnap.storage import snapfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memsnap.archive.places import Place
     from memsnap.capture.access import Access
 
 
 def load(
-    source: str | Path, *, access: "Access | None" = None, max_bytes: int = DEFAULT_MAX_BYTES
+    source: str | Path,
+    *,
+    access: "Access | None" = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    place: "Place | None" = None,
 ) -> Snapshot:
-    """Return a snapshot from a `.snap` file, any heap profile, or a live target.
+    """Return a snapshot from a `.snap` file, any heap profile, a live target or a store.
 
-    `source` is a path, `pid:4711`, `http://host:6060`, `unix:/run/app.sock`.  `max_bytes` bounds
-    the decompressed size of a file; a target is bounded by `access`.
+    `source` is a path, `pid:4711`, `http://host:6060`, `unix:/run/app.sock`, or a capture of a
+    store: `store:TARGET@-1h`, `store:17`.  `max_bytes` bounds the decompressed size of a file; a
+    target is bounded by `access`.  `place` names the store or server, see `stored`.
 
-    Raises FileError, FormatError or TargetError, each naming the source.
+    Raises FileError, FormatError, TargetError or StoreError, each naming the source.
     """
     if isinstance(source, str) and is_target(source):
         return capture(source, access=access)
+    if isinstance(source, str) and is_reference(source):
+        found = stored(source, place=place)
+        if len(found) > 1:
+            raise UsageError(f"{source} are {len(found)} captures", hint="memsnap.api.stored")
+        return found[0]
     return snapfile.load(source, max_bytes=max_bytes)
 
 
@@ -58,6 +71,21 @@ def capture(
     snapshot = visit(place, with_access, gc=gc, goroutines=goroutines)
     with TypeSource(memory=TypeCache()) as types:
         return types.attribute_if_possible(snapshot)
+
+
+def stored(reference: str, *, place: "Place | None" = None) -> list[Snapshot]:
+    """Return the captures of a store that a reference means, the oldest first.
+
+    `store:TARGET@-2h..now` are all in between, any other reference is one.  `place` is a
+    `StorePlace(url=...)` or a `ServerPlace(url=...)` of `memsnap.archive.places`; without it the
+    environment says (MEMSNAP_STORE_URL, MEMSNAP_SERVER), or there is a memsnap.db here.
+
+    Raises UsageError where nothing is meant, StoreError or ServerError where it cannot be had.
+    """
+    from memsnap.archive.blocking import load_stored
+    from memsnap.archive.places import choose
+
+    return load_stored(reference, place or choose())
 
 
 def diff(

@@ -12,6 +12,8 @@ import scenario_truth
 import services
 import toolchains
 
+pytest_plugins = ["store_fixtures"]
+
 
 def pytest_configure() -> None:
     """A plugin that asks for the event loop (looptime) must not make one that nobody closes."""

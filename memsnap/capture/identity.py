@@ -123,11 +123,13 @@ def _facts_of_owner(endpoint: Endpoint, command: tuple[str, ...]) -> ProcessFact
 
 
 def _local_pid(endpoint: Endpoint, command: tuple[str, ...]) -> int | None:
+    if not command:
+        return None
     try:
         pid = _owner(endpoint)
     except OSError:
         return None
-    return pid if pid is not None and command and command_line(pid) == command else None
+    return pid if pid is not None and command_line(pid) == command else None
 
 
 def _owner(endpoint: Endpoint) -> int | None:

@@ -5,16 +5,18 @@ the process is told by the socket inodes among its file descriptors.
 """
 
 import ipaddress
-import re
 import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from memsnap.capture.holders import Holders, socket_links
 
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON, include/linux/net.h
 _STREAM = "0001"  # SOCK_STREAM
+
+_HOLDERS = Holders()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def listeners_of(pid: int) -> tuple[Listener, ...]:
     Raises:
         OSError: its file descriptors cannot be read (another user's process, or gone).
     """
-    inodes = set(_socket_inodes(pid))
+    inodes = {inode for _, inode in socket_links(pid)}
     net = Path(f"/proc/{pid}/net")
     tcp = [*parse_tcp_table(_text(net / "tcp")), *parse_tcp_table(_text(net / "tcp6"))]
     tcp.sort(key=lambda one: (one.port, one.address))
@@ -125,28 +127,8 @@ def same_namespace(pid: int, kind: str) -> bool:
 
 
 def _owner(inodes: set[int]) -> int | None:
-    if not inodes:
-        return None
-    owners = set()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            if not inodes.isdisjoint(_socket_inodes(int(folder.name))):
-                owners.add(int(folder.name))
-        except OSError:
-            continue  # another user's process, or one that ended meanwhile
+    owners = {pid for inode in inodes for pid in _HOLDERS.of(inode)}
     return owners.pop() if len(owners) == 1 else None
-
-
-def _socket_inodes(pid: int) -> Iterator[int]:
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
-        except FileNotFoundError:
-            continue  # closed while we looked
-        if match:
-            yield int(match[1])
 
 
 def _is_wildcard(address: str) -> bool:

@@ -1,6 +1,5 @@
 """What commands share that read a store or ask a daemon: options, and the way there."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -73,6 +72,8 @@ def config_file() -> Path | None:
 
 def ask(given: dict[str, Any], work: "Callable[[Archive], Awaitable[T]]") -> T:
     """Return what `work` does with the archive that is meant."""
+    import asyncio
+
     from memsnap.archive.places import opened
 
     async def run() -> T:

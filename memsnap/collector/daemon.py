@@ -42,6 +42,7 @@ _DRAIN_EVERY_S = 1.0
 _LONGEST_SLEEP_S = 1.0  # of the pacemaker: how late it notices that the clock was set
 _STUCK_S = 30.0  # without a look at the clock; a save to a slow disk is no reason
 _CLOCK_SET_BACK_NS = 1_000_000_000
+_HANDOVER_LEASES = 2  # lease times that a target may be without a collector, were one lost
 _FOLLOWUP_SHARE = 0.5  # of an interval, after which a trigger's second capture is taken
 
 
@@ -81,12 +82,15 @@ class Daemon:
         spool: Spool,
         *,
         environment: Mapping[str, str] = os.environ,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """Prepare the work; `clock` gives ns since 1970, for the schedule."""
         self.settings = settings
         self.db = db
         self.metrics = Metrics()
         self.owner = owner_name(settings)
         self._environment = environment
+        self._now_ns = clock
         self._keeper = Keeper(db, spool, self.metrics, owner=self.owner)
         self._tenure = Tenure(db, self.metrics, owner=self.owner)
         self._housekeeper = Housekeeper(db, self.metrics, owner=self.owner)
@@ -223,7 +227,9 @@ class Daemon:
             logs.info("target retired", target=post.key)
         for post in posts.values():
             if post.lease:
-                self._table.change(post.key, post.pace(self.settings.collector), now_ns=_now_ns())
+                self._table.change(
+                    post.key, post.pace(self.settings.collector), now_ns=self._now_ns()
+                )
         self._keeper.know(self._tenure.numbers)
         await self._tend_once()
         self._ready = True
@@ -245,17 +251,22 @@ class Daemon:
             self._table.remove(post.key)
         for post, last_slot_ns in new.items():
             logs.info("target taken on", target=post.key)
-            pace = post.pace(self.settings.collector)
-            self._table.add(post.key, pace, now_ns=_now_ns(), last_slot_ns=last_slot_ns)
+            self._table.add(
+                post.key,
+                post.pace(self.settings.collector),
+                now_ns=self._now_ns(),
+                last_slot_ns=last_slot_ns,
+                lookback_ns=round(_HANDOVER_LEASES * self.settings.collector.lease_s * 1e9),
+            )
         if new:
             self._planned.set()
 
     # --- the schedule -----------------------------------------------------------------------
 
     async def _keep_pace(self) -> None:
-        last_ns = _now_ns()
+        last_ns = self._now_ns()
         while True:
-            now_ns = _now_ns()
+            now_ns = self._now_ns()
             if now_ns < last_ns - _CLOCK_SET_BACK_NS:
                 logs.warning("the clock was set back", by=format_duration((last_ns - now_ns) / 1e9))
                 self._table.clock_set_back(now_ns)
@@ -267,7 +278,7 @@ class Daemon:
                 for reason in post.take_followups(now_ns):
                     self._start(post, Slot(target_id=post.target_id, at_ns=now_ns, reason=reason))
             next_ns = self._table.next_ns()
-            wait_s = _LONGEST_SLEEP_S if next_ns is None else (next_ns - _now_ns()) / 1e9
+            wait_s = _LONGEST_SLEEP_S if next_ns is None else (next_ns - self._now_ns()) / 1e9
             self._planned.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(
@@ -279,7 +290,7 @@ class Daemon:
         if post is None or post.lease is None:
             return
         for missed_ns in due.missed_ns:
-            self._overran(post, missed_ns, "memsnap itself was held up")
+            self._overran(post, missed_ns, "no collector came for it in time")
         if post.busy:
             self._overran(post, due.slot_ns, "the visit before was not done yet")
         else:
@@ -289,7 +300,7 @@ class Daemon:
         self.metrics.scheduled.inc()
         slot = Slot(target_id=post.target_id, at_ns=slot_ns)
         logs.debug("capture left out", target=post.key, reason=reason)
-        self.metrics.failure(post.found.seen, Cause.OVERRUN)
+        self.metrics.failure(post.seen, Cause.OVERRUN)
         self._keeper.fail(slot, Cause.OVERRUN, reason)
 
     def _start(self, post: Post, slot: Slot) -> None:
@@ -327,15 +338,19 @@ class Daemon:
         gauges = gauges_of(described.mem_stats, described.memory, described.goroutines)
         if slot.reason == "schedule" and post.visits:
             self._pull_triggers(post, gauges)
+        before = post.seen
         post.captured(snapshot)
-        kept, number = await self._keeper.keep(post.found.seen, slot, snapshot, lease)
+        if post.seen != before:
+            self.metrics.forget(before)
+            self._changed.set()  # the store hears of the name
+        kept, number = await self._keeper.keep(post.seen, slot, snapshot, lease)
         self._table.succeeded(post.key)
         if kept in {Kept.STORED, Kept.SPOOLED}:
             self._succeeded(post, slot, time.monotonic() - began)
         logs.debug(kept.value, target=post.key, capture=number, slot=slot.at_ns, reason=slot.reason)
 
     def _succeeded(self, post: Post, slot: Slot, elapsed_s: float) -> None:
-        seen = post.found.seen
+        seen = post.seen
         self.metrics.succeeded(seen, time.time(), elapsed_s)
         gauges = dict(post.watch.base)
         for gauge, value in gauges.items():
@@ -350,10 +365,10 @@ class Daemon:
         if slot.reason == "schedule":
             following = self._table.failed(post.key, slot.at_ns)
         first, post.failing = not post.failing, True
-        self.metrics.failure(post.found.seen, cause)
+        self.metrics.failure(post.seen, cause)
         if post.found.expected or post.visits:
             tell = logs.warning if first else logs.debug
-            wait_s = (following - _now_ns()) / 1e9 if following else None
+            wait_s = (following - self._now_ns()) / 1e9 if following else None
             again = format_duration(max(wait_s, 0)) if wait_s is not None else None
             tell("capture failed", target=post.key, cause=cause.value, reason=words, again_in=again)
             self._keeper.fail(slot, cause, words)
@@ -382,7 +397,7 @@ class Daemon:
 
     def _pull_triggers(self, post: Post, gauges: Gauges) -> None:
         """Plan a pair of captures where a rule fires: one now, one later."""
-        now_ns = _now_ns()
+        now_ns = self._now_ns()
         post.watch, firing = post.watch.look(self.settings.triggers, gauges, now_ns)
         for rule in firing:
             self.metrics.triggered.labels(rule.name).inc()
@@ -439,11 +454,7 @@ class Daemon:
         if self._keeper.waiting:
             await self._keeper.drain()
         try:
-            await leave(self.db, self.owner, now_ns=_now_ns())
+            await leave(self.db, self.owner, now_ns=self._now_ns())
         except StoreError as error:
             logs.warning("leases could not be given back", reason=error.message)
         logs.info("stopped", waiting=self._keeper.waiting or None)
-
-
-def _now_ns() -> int:
-    return time.time_ns()

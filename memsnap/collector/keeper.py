@@ -81,6 +81,14 @@ class Keeper:
                 return Kept.LOST, None
             except StoreUnavailable as error:
                 self._went_away(error)
+            except StoreError as error:
+                logs.warning("a capture is refused", target=seen.key, reason=error.message)
+                self.fail(slot, Cause.INTERNAL, error.message)
+                return Kept.LOST, None
+            except asyncio.CancelledError:
+                # Dropped again where the store has the capture by then.
+                self.fail(slot, Cause.SHUTDOWN, "memsnap was stopped before this was stored")
+                raise
             else:
                 self._metrics.save_seconds.observe(time.monotonic() - began)
                 self._came_back()
@@ -167,23 +175,27 @@ class Keeper:
         while self._failures:
             batch = [self._failures.popleft() for _ in range(min(len(self._failures), _AT_ONCE))]
             try:
-                await record_failures(self._db, batch)
-            except StoreUnavailable:
+                await self._write(batch)
+            finally:
+                # What a store that went away, or the end of this task, has left over waits on.
                 self._failures.extendleft(reversed(batch))
-                raise
-            except StoreError:
-                await self._flush_one_by_one(batch)
 
-    async def _flush_one_by_one(self, batch: list[FailureRecord]) -> None:
-        """Write the lines that can be written, where one of them has no target any more."""
-        for place, failure in enumerate(batch):
-            try:
-                await record_failures(self._db, [failure])
-            except StoreUnavailable:
-                self._failures.extendleft(reversed(batch[place:]))
-                raise
-            except StoreError as error:
-                logs.warning("a line of the audit is refused", reason=error.message)
+    async def _write(self, batch: list[FailureRecord]) -> None:
+        """Write lines of the audit and take them out of `batch`, those that are refused as well."""
+        try:
+            await record_failures(self._db, batch)
+            batch.clear()
+        except StoreUnavailable:
+            raise
+        except StoreError:  # one of them has no target any more
+            while batch:
+                try:
+                    await record_failures(self._db, batch[:1])
+                except StoreUnavailable:
+                    raise
+                except StoreError as error:
+                    logs.warning("a line of the audit is refused", reason=error.message)
+                del batch[0]
 
     def _went_away(self, error: StoreUnavailable) -> None:
         if self._up:

@@ -1,14 +1,15 @@
 """A post: one target that this collector visits, and what it remembers of it between visits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memsnap.capture.probe import Located
+from memsnap.collector.discovery.candidates import default_service
 from memsnap.collector.discovery.found import Found
 from memsnap.collector.timetable import Pace
 from memsnap.collector.triggers import Watch, gauges_of
 from memsnap.config.settings import CollectorSettings
 from memsnap.snapshot import Snapshot
-from memsnap.storage.records import Lease
+from memsnap.storage.records import Lease, SeenTarget
 
 _UNEXPECTED_BACKOFF_S = 3600.0  # between looks at a Go process that need not have pprof
 
@@ -17,20 +18,32 @@ _UNEXPECTED_BACKOFF_S = 3600.0  # between looks at a Go process that need not ha
 class Post:
     """A target with its lease, and what the last visits have shown.
 
-    `place` is where pprof was found, asked for again after a failure.  `followups_ns` are moments
-    of captures beside the schedule, with their reasons.
+    `place` is where pprof was found, asked for again after a failure.  `name` is what the service
+    calls itself.  `followups` are moments of captures beside the schedule, with their reasons.
     """
 
     found: Found
     target_id: int
     lease: Lease | None = None
     place: Located | None = None
+    name: str = ""
     busy: bool = False
     failing: bool = False
     visits: int = 0
     num_gc: int | None = None
     watch: Watch = field(default_factory=Watch)
     followups: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def seen(self) -> SeenTarget:
+        """The target for the store; named by itself where nobody else has named it."""
+        return self.named(self.found)
+
+    def named(self, found: Found) -> SeenTarget:
+        """Return what `found`, found anew, is for the store."""
+        if self.name and found.seen.service == default_service(found.target):
+            return replace(found.seen, service=self.name)
+        return found.seen
 
     @property
     def key(self) -> str:
@@ -57,6 +70,7 @@ class Post:
         capture = snapshot.capture
         self.failing = False
         self.visits += 1
+        self.name = capture.service or self.name
         stats = capture.mem_stats
         self.num_gc = stats.num_gc if stats else None
         self.watch = self.watch.captured(gauges_of(stats, capture.memory, capture.goroutines))

@@ -10,6 +10,7 @@ from memsnap.collector.posts import Post
 from memsnap.storage.database import Database
 from memsnap.storage.fleet import tend
 from memsnap.storage.leases import fleet
+from memsnap.storage.records import SeenTarget
 from memsnap.storage.targets import last_slots, register, retire
 
 _REFRESH_S = 300.0  # between two times that the store hears that a target is still there
@@ -24,7 +25,7 @@ class Tenure:
         self._db = db
         self._metrics = metrics
         self._owner = owner
-        self._told_ns: dict[str, int] = {}
+        self._told: dict[str, tuple[SeenTarget, int]] = {}
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -39,30 +40,33 @@ class Tenure:
         """
         now_ns = time.time_ns()
         stale = now_ns - round(_REFRESH_S * 1e9)
-        news = [
-            each.seen
+        seen = {
+            key: self.posts[key].named(each) if key in self.posts else each.seen
             for key, each in found.items()
-            if key not in self.posts
-            or self.posts[key].found.seen != each.seen
-            or self._told_ns.get(key, 0) < stale
-        ]
+        }
+        news = [each for key, each in seen.items() if not self._is_told(each, stale)]
         gone = [post for key, post in self.posts.items() if key not in found]
         numbers = await register(self._db, news, now_ns=now_ns) if news else {}
         if gone:
             await retire(self._db, [post.key for post in gone], now_ns=now_ns)
         for post in gone:
             del self.posts[post.key]
-            self._told_ns.pop(post.key, None)
-            self._metrics.forget(post.found.seen)
-        for seen in news:
-            self._told_ns[seen.key] = now_ns
-        for key, each in found.items():
+            self._told.pop(post.key, None)
+            self._metrics.forget(post.seen)
+        for each in news:
+            self._told[each.key] = (each, now_ns)
+        for key, target in found.items():
             if key not in self.posts:
-                self.posts[key] = Post(found=each, target_id=numbers[key])
+                self.posts[key] = Post(found=target, target_id=numbers[key])
             else:
-                self.posts[key].moved(each)
+                self.posts[key].moved(target)
                 self.posts[key].target_id = numbers.get(key, self.posts[key].target_id)
         return gone
+
+    def _is_told(self, seen: SeenTarget, stale_ns: int) -> bool:
+        """Whether the store has heard of a target as it is, and not too long ago."""
+        told, when_ns = self._told.get(seen.key, (None, 0))
+        return told == seen and when_ns >= stale_ns
 
     async def tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
         """Renew, claim and hand over leases.

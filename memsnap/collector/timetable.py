@@ -69,15 +69,27 @@ class Timetable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, key: str, pace: Pace, *, now_ns: int, last_slot_ns: int | None = None) -> None:
+    def add(
+        self,
+        key: str,
+        pace: Pace,
+        *,
+        now_ns: int,
+        last_slot_ns: int | None = None,
+        lookback_ns: int = 0,
+    ) -> None:
         """Plan `key` from its current slot on, or from the next if that one is behind us.
 
         `last_slot_ns` is the last slot that somebody has taken care of.  Without one the target
         is new, and its current slot is due at once: a first capture should not take an interval.
+        Slots after it that nobody came for are told as missed, as far as `lookback_ns` goes back.
         """
         slot = slot_at(now_ns, key, pace.interval_ns)
         if last_slot_ns is not None and last_slot_ns >= slot:
             slot += pace.interval_ns
+        elif last_slot_ns is not None:
+            earliest = max(last_slot_ns, now_ns - lookback_ns)
+            slot = min(slot, slot_at(earliest, key, pace.interval_ns) + pace.interval_ns)
         self._plan(_Entry(key=key, pace=pace, next_ns=slot))
 
     def remove(self, key: str) -> None:

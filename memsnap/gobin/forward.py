@@ -17,6 +17,7 @@ from memsnap.gobin.globalmaps import global_map_type, global_word
 from memsnap.gobin.places import stored_type
 from memsnap.gobin.program import Program
 from memsnap.gobin.shapes import stands_for
+from memsnap.gobin.site import Certainty
 from memsnap.gobin.slicing import Source, Value
 from memsnap.gobin.types import GoType
 from memsnap.gobin.uses import CallersUse, Use, constant_before, uses, uses_in_callers
@@ -88,21 +89,42 @@ def _fits(type_: GoType, size: int) -> bool:
     return type_.kind is wanted if wanted else type_.ptr_bytes == 0
 
 
-def small_map_type(program: Program, chain: Chain) -> GoType | None:
-    """Return the type of the map whose header is allocated at the leaf, None if nothing says."""
+def small_map_type(program: Program, chain: Chain) -> tuple[GoType, Certainty] | None:
+    """Return the type of the map whose header is allocated at the leaf, None if nothing says.
+
+    A method or function that was inlined may use the map as another type of the same layout
+    (`http.Header.Set` as a `textproto.MIMEHeader`): that is inferred where nothing else tells.
+    """
     variables: list[tuple[Flow, int]] = []
+    converted: GoType | None = None
     for place in uses_in_callers(program, chain):
         type_ = None if place.use.stored else _map_argument(program, chain, place)
+        if type_ and _is_inlined_below(program, chain, place):
+            converted = converted or type_
+            continue
         types = [type_] if type_ else _becomes(program, chain, place)
         found = {type_ for type_ in types if type_.kind is Kind.MAP}
         if found:
-            return found.pop() if len(found) == 1 else None
+            return (found.pop(), Certainty.FORWARD) if len(found) == 1 else None
         if place.use.stored:
             address = global_word(program, place.flow, place.use.at)
             if address is not None:
                 variables.append((place.flow, address))
     types_of = (global_map_type(program, flow, address) for flow, address in variables)
-    return next(filter(None, types_of), None)
+    in_global = next(filter(None, types_of), None)
+    if in_global:
+        return in_global, Certainty.FORWARD
+    return (converted, Certainty.INFERRED) if converted else None
+
+
+def _is_inlined_below(program: Program, chain: Chain, place: CallersUse) -> bool:
+    """Whether a use is in a function that was inlined into the one that has the block."""
+    frame = chain.frame(place.level)
+    if frame is None:
+        return False
+    steps = place.flow.instructions
+    having = {name for name, _ in program.pclntab.inline_lines(steps[frame.call].pc)}
+    return program.pclntab.innermost_name(steps[place.use.at].pc) not in having
 
 
 def shaped_type(program: Program, chain: Chain, shape: GoType) -> GoType | None:

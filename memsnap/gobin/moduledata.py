@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from memsnap.errors import FormatError
 from memsnap.gobin.image import Image, cut_off
-from memsnap.gobin.pcheader import GO_118, GO_120, PcHeader, find_headers
+from memsnap.gobin.pcheader import GO_118, GO_120, PcHeader, find_headers, table_sections
 
 _WORD = 8
 _WORDS = 48  # as many as the layouts below look at
@@ -224,6 +224,12 @@ def _not_go(image: Image) -> FormatError:
                 f"{image.name} is packed with UPX, so its tables cannot be read",
                 hint="unpack it first: upx -d",
             )
+    if table_sections(image):
+        return FormatError(
+            f"{image.name} has a Go function table in a layout that memsnap does not know"
+            " (Go 1.18 to 1.27), or a damaged one",
+            hint="it may come from a newer Go release; else copy it again",
+        )
     return FormatError(
         f"{image.name} has no Go function table: it is no Go program, or was built with another"
         " compiler than Go's own",

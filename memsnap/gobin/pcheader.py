@@ -49,6 +49,7 @@ def find_headers(image: Image) -> Iterator[PcHeader]:
     Raises FormatError where a header is there but of a Go release too old to read.
     """
     seen = set()
+    found = False
     for count, address in enumerate(_places(image)):
         if count >= _MAX_CANDIDATES:
             return
@@ -57,9 +58,9 @@ def find_headers(image: Image) -> Iterator[PcHeader]:
         seen.add(address)
         header = parse_header(image, address)
         if header:
+            found = True
             yield header
-    old = _old_release(image)
-    if old and not seen:
+    if not found and (old := _old_release(image)):
         raise FormatError(
             f"{image.name} was built with Go {old}; memsnap reads Go 1.18 and later",
             hint="build it with a newer Go release",
@@ -88,6 +89,15 @@ def parse_header(image: Image, address: int) -> PcHeader | None:
     )
 
 
+def table_sections(image: Image) -> tuple[int, ...]:
+    """Return the addresses of the sections that have the table's name."""
+    return tuple(
+        section.address
+        for section in image.sections.values()
+        if section.name.endswith(".gopclntab")
+    )
+
+
 def _find(image: Image, magic: int, segment: Segment) -> Iterator[int]:
     pattern = struct.pack("<IBBBB", magic, 0, 0, QUANTUM[image.machine], _POINTER_BYTES)
     return image.find(pattern, segment.address, segment.end, align=_POINTER_BYTES)
@@ -95,9 +105,7 @@ def _find(image: Image, magic: int, segment: Segment) -> Iterator[int]:
 
 def _places(image: Image) -> Iterator[int]:
     """Yield addresses of sections with the table's name, then all places with its magic."""
-    for section in image.sections.values():
-        if section.name.endswith(".gopclntab"):
-            yield section.address
+    yield from table_sections(image)
     for magic in (GO_120, GO_118):
         for segment in image.segments:
             yield from _find(image, magic, segment)

@@ -41,6 +41,8 @@ LIBRARIES = (
     "github.com/vmihailenco/msgpack",
     "github.com/ugorji/go/codec",
 )
+_CALLING = ("text/template", "html/template")
+"""Libraries that also handle what methods return, of types that no field leads to."""
 _MODELS = {
     "reflect.MakeSlice": Kind.SLICE,
     "reflect.MakeMapWithSize": Kind.MAP,
@@ -48,6 +50,10 @@ _MODELS = {
     "reflect.MakeChan": Kind.CHAN,
 }
 _OBJECTS = ("unsafe_New", "New", "Zero")
+_BOXING = ("reflect.Value.Interface", "reflect.valueInterface", "reflect.packEface", "reflect.Zero")
+_OF_MAPS = ("reflect.(*MapIter).", "reflect.Value.MapIndex", "reflect.Value.MapKeys")
+# A pointer-shaped value is the interface's data word itself, so that no box is made for it.
+_UNBOXED = (Kind.POINTER, Kind.MAP, Kind.CHAN, Kind.FUNC, Kind.UNSAFE_POINTER, Kind.INTERFACE)
 _MAX_FRAMES = 64
 _MAX_REACHED = 2000
 
@@ -84,7 +90,8 @@ def inferred(program: Program, chain: Chain, leaf: str, block: int) -> Site | No
         return None
     function, types = root
     reached, open_ended = decoded(chain, types) or _reachable(types)
-    site = _candidates(leaf, reached, block)
+    open_ended |= function.startswith(_CALLING)
+    site = _candidates(leaf, _entry(program, chain), reached, block)
     via = f"{_short(function)}({', '.join(type_.name for type_ in types)})"
     if open_ended or site.certainty is Certainty.UNKNOWN:
         names = site.candidates or ((site.type_name,) if site.type_name else ())
@@ -148,7 +155,10 @@ def _argument_types(program: Program, chain: Chain, level: int, register: int) -
 
 
 def _reachable(roots: list[GoType]) -> tuple[list[GoType], bool]:
-    """Return the types reachable from the roots, and whether an interface makes it open-ended."""
+    """Return the types reachable from the roots, and whether an interface makes it open-ended.
+
+    Fields that are not exported lead nowhere: reflection neither sets them nor hands them out.
+    """
     found: dict[int, GoType] = {}
     todo, open_ended = list(roots), False
     while todo and len(found) < _MAX_REACHED:
@@ -164,26 +174,51 @@ def _reachable(roots: list[GoType]) -> tuple[list[GoType], bool]:
 def _parts(type_: GoType) -> Iterator[GoType]:
     if type_.kind is Kind.FUNC:
         return
-    for part in (type_.elem, type_.key, *(field.type for field in type_.fields)):
+    for part in (type_.elem, type_.key):
         if part is not None:
             yield part
+    for field in type_.fields:
+        if field.embedded or field.name[:1].isupper():
+            yield field.type
 
 
-def _candidates(leaf: str, reached: list[GoType], block: int) -> Site:
+def _entry(program: Program, chain: Chain) -> str:
+    """Return the function of `reflect` that was called from outside it."""
+    entry = ""
+    for level in range(_MAX_FRAMES):
+        frame = chain.frame(level)
+        if frame is None:
+            return ""
+        for called in program.pclntab.inline_frames(frame.flow.instructions[frame.call].pc):
+            if not called.name.startswith("reflect."):
+                return entry
+            entry = called.name
+    return ""
+
+
+def _candidates(leaf: str, entry: str, reached: list[GoType], block: int) -> Site:
     """Return the types of the kind that the leaf function makes which fit the block."""
     function = leaf.rpartition(".")[2]
     if "map" in function.lower():
         maps = [type_ for type_ in reached if type_.kind is Kind.MAP]
         return one_of(AllocKind.MAP, maps, block, container_site)
     if function.startswith(_OBJECTS) and function != "unsafe_NewArray":
-        pointed = [type_.elem for type_ in reached if type_.kind is Kind.POINTER]
-        # Maps are filled through a scratch key and element.
-        pointed += [t for m in reached if m.kind is Kind.MAP for t in (m.key, m.elem)]
-        return one_of(AllocKind.NEW, _distinct(pointed), block, object_site)
+        return one_of(AllocKind.NEW, _distinct(_objects(entry, reached)), block, object_site)
     if "slice" in function or function == "unsafe_NewArray" or "row" in function:
         elements = [type_.elem for type_ in reached if type_.kind is Kind.SLICE]
         return one_of(AllocKind.SLICE, _distinct(elements), block, elements_site)
     return unknown(AllocKind.REFLECT)
+
+
+def _objects(entry: str, reached: list[GoType]) -> list[GoType | None]:
+    """Return the types of which a function of `reflect` may make one object."""
+    in_maps = [t for m in reached if m.kind is Kind.MAP for t in (m.key, m.elem)]
+    if entry.startswith(_BOXING):
+        return [type_ for type_ in reached if type_.kind not in _UNBOXED]
+    if entry.startswith(_OF_MAPS):
+        return in_maps
+    # Decoders fill pointers, and maps through a scratch key and element.
+    return [type_.elem for type_ in reached if type_.kind is Kind.POINTER] + in_maps
 
 
 def _distinct(types: list[GoType | None]) -> list[GoType]:

@@ -227,9 +227,10 @@ class _Question:
         )
 
     def _small_map(self) -> Site:
-        type_, certainty = small_map_type(self._program, self.chain), Certainty.FORWARD
-        if type_ is None:
-            type_, certainty = handed_map_type(self._program, self.chain), Certainty.INFERRED
+        found = small_map_type(self._program, self.chain)
+        if found:
+            return container_site(AllocKind.MAP, *found, self._block)
+        type_ = handed_map_type(self._program, self.chain)
         if type_ is None and self._block not in (0, HEADER_BYTES):
             return unknown(AllocKind.RUNTIME)
         if type_ is None:
@@ -240,7 +241,7 @@ class _Question:
                 type_name="map",
                 full_name="map",
             )
-        return container_site(AllocKind.MAP, type_, certainty, self._block)
+        return container_site(AllocKind.MAP, type_, Certainty.INFERRED, self._block)
 
     def _hidden(self) -> Site:
         """Answer where the call at the leaf is not an allocation function's.

@@ -25,17 +25,18 @@ TOP_SCHEMA = "memsnap.top/1"
 _WIDE = 115  # columns of the terminal from which on there is room for what was allocated
 
 
-def render_show(live: Live, *, limit: int, is_file: bool, ink: Ink) -> str:
+def render_show(live: Live, *, limit: int, is_file: bool, ink: Ink, again: str = "") -> str:
     """Return the description of a capture as text, without a trailing newline.
 
     `is_file` says whether the snapshot's name is that of a file, which commands can be given.
+    `again` are options that suggested commands need, to find captures that are in a store.
     """
     parts = [
         "\n".join(_header(live, ink)),
         "\n".join(_memory(live, ink)),
         "\n".join(_ledger(live, ink)),
         "\n".join(_sites(live, limit, ink)),
-        "\n".join(_next(live, ink, is_file=is_file)),
+        "\n".join(_next(live, ink, again, is_file=is_file)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -249,13 +250,16 @@ def _allocated(row: LiveRow) -> str:
     return "?" if row.allocated is None else format_bytes(row.allocated.bytes)
 
 
-def _next(live: Live, ink: Ink, *, is_file: bool) -> Iterator[str]:
+def _next(live: Live, ink: Ink, again: str, *, is_file: bool) -> Iterator[str]:
     name = shlex.quote(clean(live.snapshot.name))
     yield ink.heading("Next")
     if not is_file:
         yield f"  memsnap capture {name} -o before.snap"
         yield f"  memsnap diff before.snap {name}"
         return
-    yield f"  memsnap top {name} --by function"
-    yield f"  memsnap diff {name} LATER.snap"
-    yield f"  go tool pprof -top {name}"
+    yield f"  memsnap top {name} --by function{again}"
+    yield f"  memsnap diff {name} LATER.snap{again}"
+    if live.snapshot.name.startswith("store:"):
+        yield f"  memsnap pull {name}{again}"
+    else:
+        yield f"  go tool pprof -top {name}"

@@ -21,11 +21,15 @@ _COLOURS = {
     Verdict.REPLACED: ("cyan",),
 }
 _TYPES_SHOWN = 3
+_STORED = "store:"  # how the names of captures begin that are in a store, not in a file
 _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 
 
-def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> str:
-    """Return the report of `diff` as text, without a trailing newline."""
+def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink, again: str = "") -> str:
+    """Return the report of `diff` as text, without a trailing newline.
+
+    `again` are options that suggested commands need, to find captures that are in a store.
+    """
     checks = reconcile(diff)
     found = find(diff, checks)
     parts = [
@@ -34,7 +38,7 @@ def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> str:
         "\n".join(_findings(diff, found, ink)),
         "\n".join(_types(diff, by, ink)),
         "\n".join(_table(diff, by=by, sort=sort, limit=limit, ink=ink)),
-        "\n".join(_next(diff, found, by, ink)),
+        "\n".join(_next(diff, found, by=by, ink=ink, again=again)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -111,16 +115,16 @@ def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[
     yield from table(ink, columns, cells, [_COLOURS.get(row.verdict, ()) for row in shown])
 
 
-def _next(diff: Diff, found: tuple[Finding, ...], by: By, ink: Ink) -> Iterator[str]:
+def _next(diff: Diff, found: tuple[Finding, ...], *, by: By, ink: Ink, again: str) -> Iterator[str]:
     first, last = (shlex.quote(clean(s.name)) for s in (diff.before, diff.after))
     files = not any(snapshot.name.startswith(_STORED) for snapshot in (diff.before, diff.after))
     names = " ".join(shlex.quote(clean(snapshot.name)) for snapshot in diff.snapshots)
     yield ink.heading("Next")
     other = By.FUNCTION if by is not By.FUNCTION else By.SITE
-    yield f"  memsnap diff {names} --by {other.value}"
+    yield f"  memsnap diff {names} --by {other.value}{again}"
     at = next((finding.at for finding in found if finding.at), None)
     if at and not diff.selection.function:
         function = shlex.quote(clean(short_function(at.function)))
-        yield f"  memsnap diff {names} --in {function} --by line"
+        yield f"  memsnap diff {names} --in {function} --by line{again}"
     if files:
         yield f"  go tool pprof -diff_base {first} {last}"

@@ -180,8 +180,11 @@ def _pieces(keys: list[str]) -> Iterator[list[str]]:
 
 
 _LAST_SLOT = (
-    select(func.max(snapshots.c.slot_ns)).where(snapshots.c.target_id == table.c.id)
-).scalar_subquery()
+    select(func.max(snapshots.c.slot_ns))
+    .where(snapshots.c.target_id == table.c.id)
+    .correlate(table)  # also from within the query for failures, two levels up
+    .scalar_subquery()
+)
 _RECORDS = select(
     table,
     _LAST_SLOT.label("last_slot_ns"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import MEMSNAP, Done, plain_environment, save_capture
+from filled_stores import Filled, fill
 
 from memsnap.cli.main import run
 
@@ -51,3 +52,12 @@ def pair(tmp_path) -> tuple[Path, Path]:
         save_capture(tmp_path / "a.snap", 10),
         save_capture(tmp_path / "b.snap", 110, minute=1),
     )
+
+
+@pytest.fixture
+def filled(tmp_path, monkeypatch) -> Filled:
+    """A store with captures, which is the memsnap.db of the folder that we are in."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MEMSNAP_STORE_URL", "MEMSNAP_SERVER", "MEMSNAP_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return fill("sqlite:///memsnap.db")

@@ -10,10 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from stored import Stored, in_sqlite
 
 START_S = 60.0
 COMMAND = (str(Path(sys.executable).with_name("memsnap")),)
@@ -97,12 +99,36 @@ def serving(folder: Path, config: str, *arguments: str, ready: bool = True) -> I
         process.wait()
 
 
+def config(
+    targets: Sequence[str],
+    *,
+    interval: str = "1s",
+    lease: str = "4s",
+    extra: str = "",
+    store: str = "",
+) -> str:
+    """Return a configuration; `extra` is of the table [collector], `store` a URL or keys."""
+    listed = "".join(f'\n[[target]]\naddress = "{_at(target)}"\n' for target in targets)
+    head = f'url = "{store}"\n' if store and not store.startswith("url") else store
+    collector = f'interval = "{interval}"\nlease = "{lease}"\n{extra}\n'
+    return f"[store]\n{head}\n[collector]\n{collector}{listed}"
+
+
+def _at(target: str) -> str:
+    return f"{target}/debug/pprof" if "/t/" in target else target
+
+
+def stored(daemon: Running) -> Stored:
+    """Return what is in the daemon's own SQLite store."""
+    return in_sqlite(daemon.folder / "memsnap.db")
+
+
 def with_defaults(config: str) -> str:
     tail = '\n[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\nlevel = "debug"\n'
     return config + tail
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def until(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Return once `holds`; fail if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
@@ -111,11 +137,11 @@ def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 @contextlib.contextmanager
-def replaying(heap: Path) -> Iterator[str]:
+def replaying(*heaps: Path) -> Iterator[str]:
     """Run the replayer and give its address."""
     script = Path(__file__).with_name("replayer.py")
     process = subprocess.Popen(
-        [sys.executable, script, heap], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, script, *heaps], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     try:

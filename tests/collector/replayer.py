@@ -1,15 +1,17 @@
 """Many targets in one process: answers like a Go service with a real profile, its counts changing.
 
-    python replayer.py heap.pb.gz
+    python replayer.py heap.pb.gz [heap.pb.gz ...]
 
-prints its port.  Target `n` is at `/t/n/debug/pprof`.  Misbehaviour is asked for by name:
-`/t/hang-n`, `drip`, `flood`, `reset`, `html`, `missing`; and `POST /t/n/become/hang` changes it.
+prints its port.  Target `n` is at `/t/n/debug/pprof`; of several profiles, each visit gets the
+next.  Misbehaviour is asked for by name: `/t/hang-n`, `slow`, `drip`, `flood`, `reset`, `html`,
+`missing`; and `POST /t/n/become/hang` changes it.
 """
 
 import asyncio
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from memsnap.pprof.profile import Profile
 from memsnap.pprof.reader import read
 
 VARIANTS = 12
+SLOW_S = 0.7
 
 
 def variants(heap: Profile) -> list[Profile]:
@@ -36,8 +39,9 @@ def variants(heap: Profile) -> list[Profile]:
 
 
 class Replayer:
-    def __init__(self, data: bytes) -> None:
-        self.profiles = variants(read(data, name="the recorded heap"))
+    def __init__(self, data: Sequence[bytes]) -> None:
+        recorded = [read(each, name="a recorded heap") for each in data]
+        self.profiles = recorded if len(recorded) > 1 else variants(recorded[0])
         self.visits: Counter[str] = Counter()
         self.behaviour: dict[str, str] = {}
         self.bodies: dict[int, bytes] = {}
@@ -51,6 +55,8 @@ class Replayer:
         match self.behaves(target):
             case "hang":
                 await asyncio.sleep(3600)
+            case "slow":
+                await asyncio.sleep(SLOW_S)
             case "drip":
                 return await self._stream(request, b"\x1f", 0.2)
             case "flood":
@@ -68,7 +74,7 @@ class Replayer:
         )
 
     def _body(self, visit: int) -> bytes:
-        turn = visit % VARIANTS
+        turn = visit % len(self.profiles)
         if turn not in self.bodies:
             self.bodies[turn] = encode(self.profiles[turn])
         # The time of a profile is its own; the message may be made of parts in any order.
@@ -112,7 +118,7 @@ def _varint(number: int) -> bytes:
     return bytes([*encoded, number])
 
 
-async def main(data: bytes) -> None:
+async def main(data: Sequence[bytes]) -> None:
     replayer = Replayer(data)
     app = web.Application()
     app.router.add_get("/t/{target}/debug/pprof/heap", replayer.heap)
@@ -127,4 +133,4 @@ async def main(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]).read_bytes()))
+    asyncio.run(main([Path(name).read_bytes() for name in sys.argv[1:]]))

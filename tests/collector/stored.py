@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 _QUERIES = {
-    "targets": "SELECT id, key, address FROM targets",
-    "snapshots": "SELECT id, target_id, process_id, slot_ns, reason FROM snapshots",
+    "targets": "SELECT id, key, address, service FROM targets",
+    "processes": "SELECT id, target_id, build_id, pid FROM processes",
+    "snapshots": "SELECT id, target_id, process_id, slot_ns, stored_ns, reason FROM snapshots",
     "failures": "SELECT target_id, slot_ns, cause, message FROM failures",
 }
 Row = dict[str, Any]
@@ -21,6 +24,7 @@ class Stored:
     """The rows of a store; targets are named by the beginning of their address."""
 
     targets: Sequence[Row]
+    processes: Sequence[Row]
     snapshots: Sequence[Row]
     failures: Sequence[Row]
     file: Path | None = None
@@ -57,6 +61,28 @@ class Stored:
     def reasons(self) -> list[str]:
         return [row["reason"] for row in self.snapshots]
 
+    def missing(self, *, interval_s: float) -> list[tuple[str, int]]:
+        """Return the `gaps` of all targets."""
+        return [
+            (row["address"], slot)
+            for row in self.targets
+            for slot in self.gaps(row["address"], interval_s=interval_s)
+        ]
+
+    def twice(self) -> list[tuple[int, int]]:
+        """Return target and slot of what is stored more than once."""
+        slots = Counter((row["target_id"], row["slot_ns"]) for row in self.snapshots)
+        return [slot for slot, count in slots.items() if count > 1]
+
+    def longest_pause_s(self) -> float:
+        """Return the longest time in which a target got no new capture, of all targets."""
+        times: dict[int, list[int]] = {row["id"]: [] for row in self.targets}
+        for row in self.snapshots:
+            times[row["target_id"]].append(row["stored_ns"])
+        last = max(max(each) for each in times.values())
+        pauses = (pairwise([*sorted(each), last]) for each in times.values())
+        return max(after - before for each in pauses for before, after in each) / 1e9
+
     def lives(self) -> set[tuple[int, int]]:
         """Return target and process of every process life that has a snapshot."""
         return {(row["target_id"], row["process_id"]) for row in self.snapshots}
@@ -70,7 +96,7 @@ class Stored:
 def in_sqlite(file: Path) -> Stored:
     """Read an SQLite store; an empty one where there is none yet."""
     if not file.exists():
-        return Stored([], [], [])
+        return Stored([], [], [], [])
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         connection.execute("BEGIN")

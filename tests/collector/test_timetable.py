@@ -59,6 +59,26 @@ def test_a_slot_lost_with_its_collector_is_due_at_once_for_the_next_one() -> Non
     assert len(table.due(NOW)) == 1
 
 
+def test_slots_that_passed_while_nobody_had_the_target_are_told_as_missed() -> None:
+    table = Timetable()
+    current = slot_at(NOW, "a", MINUTE)
+    table.add("a", PACE, now_ns=NOW, last_slot_ns=current - 3 * MINUTE, lookback_ns=9 * MINUTE)
+    (due,) = table.due(NOW)
+
+    assert due.slot_ns == current
+    assert due.missed_ns == (current - 2 * MINUTE, current - MINUTE)
+
+
+def test_slots_from_long_before_a_restart_are_not_told_as_missed() -> None:
+    table = Timetable()
+    current = slot_at(NOW, "a", MINUTE)
+    table.add("a", PACE, now_ns=NOW, last_slot_ns=current - 999 * MINUTE, lookback_ns=2 * MINUTE)
+    (due,) = table.due(NOW)
+
+    assert due.slot_ns == current
+    assert due.missed_ns == (current - MINUTE,)
+
+
 def test_every_slot_is_due_once() -> None:
     visits = simulate(planned("a", "b"), NOW, NOW + 10 * MINUTE, SECOND)
 

@@ -22,6 +22,8 @@ from memsnap.pprof.reader import read
 
 SITES = Path(__file__).parent / "sites_programs"
 ANNOTATED = SITES / "annotated"
+BOXED = SITES / "boxed"
+HEADERS = SITES / "headers"
 _MODULE = "example.com/programs/annotated."
 _TYPED = (Means.OBJECT, Means.ELEMENT, Means.CONTAINER, Means.MALLOC)
 _REGISTERS = {
@@ -52,7 +54,7 @@ def wanted(source: Path = ANNOTATED / "main.go") -> dict[int, set[str]]:
 
 
 def run(executable: Path, folder: Path) -> list[Resolved]:
-    """Run the annotated program at rate 1 and resolve all samples of its heap profile."""
+    """Run one of the programs at rate 1 and resolve all samples of its heap profile."""
     target = folder / "heap.pb.gz"
     environment = os.environ | {"GODEBUG": "memprofilerate=1"}
     subprocess.run([executable, target], env=environment, check=True, timeout=60)

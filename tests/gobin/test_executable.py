@@ -134,6 +134,36 @@ def test_go_before_1_18_is_refused_by_name(magic, release):
         _ = Executable(Image(data, name="svc")).moduledata
 
 
+@pytest.mark.go
+@pytest.mark.parametrize(
+    ("magic", "release"), [(0xFFFFFFFA, "1.16 or 1.17"), (0xFFFFFFFB, "1.15 or older")]
+)
+def test_go_before_1_18_is_refused_by_name_where_a_section_tells_of_its_table(
+    program, magic, release
+):
+    data = bytearray(program("tiny").read_bytes())
+    with Executable.open(program("tiny")) as executable:
+        assert (
+            executable.image.sections[".gopclntab"].address == executable.moduledata.header.address
+        )
+        at = executable.image.offset(executable.moduledata.header.address)
+    struct.pack_into("<I", data, at, magic)
+
+    with pytest.raises(FormatError, match=f"svc was built with Go {release}"):
+        _ = Executable(Image(bytes(data), name="svc")).moduledata
+
+
+@pytest.mark.go
+def test_a_function_table_that_makes_no_sense_is_not_said_to_be_of_no_go_program(program):
+    data = bytearray(program("tiny").read_bytes())
+    with Executable.open(program("tiny")) as executable:
+        at = executable.image.offset(executable.moduledata.header.address)
+    struct.pack_into("<Q", data, at + 8, 1 << 62)  # the number of functions
+
+    with pytest.raises(FormatError, match=r"svc has a Go function table .* or a damaged one"):
+        _ = Executable(Image(bytes(data), name="svc")).moduledata
+
+
 def test_packed_files_are_refused_with_the_way_out():
     data = elf_file(Part(TEXT, b"UPX!" + b"\x90" * 64, READ | EXECUTE | WRITE))
 

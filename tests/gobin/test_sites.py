@@ -7,6 +7,8 @@ import pytest
 import toolchains
 from site_truth import (
     ANNOTATED,
+    BOXED,
+    HEADERS,
     compared,
     judged,
     listing_of,
@@ -189,6 +191,36 @@ def test_the_header_of_a_map_that_is_handed_on_has_the_type_that_it_is_used_as(o
     assert (site.type_name, site.certainty) == ("map[string]bool", Certainty.INFERRED)
 
 
+def test_the_header_of_a_map_has_no_certain_type_from_a_method_that_converts_it(go, tmp_path):
+    found = _headers(go, tmp_path)
+
+    assert found["kept"] == ("main.Header", Certainty.FORWARD)
+    assert found["direct"] == ("main.Header", Certainty.FORWARD)
+    assert found["filled"] == ("main.Base", Certainty.INFERRED)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+def test_no_release_takes_a_converted_map_for_certain(go_release, tmp_path, minor):
+    found = _headers(go_release(minor), tmp_path)
+
+    assert found["kept"] == ("main.Header", Certainty.FORWARD)
+    assert found["direct"] == ("main.Header", Certainty.FORWARD)
+    assert found["filled"] == ("main.Base", Certainty.INFERRED)
+
+
+def _headers(go, folder):
+    """Return type and certainty of the maps' headers by the comments on their lines."""
+    lines = (HEADERS / "main.go").read_text().splitlines()
+    found = {}
+    for sample in run(go.build(HEADERS), folder):
+        text = lines[sample.line - 1] if sample.file.endswith("headers/main.go") else ""
+        if "make(Header) // " in text:
+            found[text.rpartition(" ")[2]] = (sample.site.type_name, sample.site.certainty)
+    return found
+
+
 def test_what_an_inlined_helper_allocates_is_known_by_its_name(samples):
     sites = {s.site for s in samples if s.function.endswith(".Clone")}
 
@@ -209,6 +241,35 @@ def test_what_a_decoder_makes_is_inferred_from_what_it_was_given(samples):
     assert {site.via for site in sites} >= {"json.Unmarshal(*main.Document)"}
     assert {site.type_name for site in sites} >= {"main.Document", "map[string]string"}
     assert not any(site.certainty.trustworthy for site in sites)
+
+
+def test_what_an_encoder_boxes_may_be_any_field(go, tmp_path):
+    assert _boxed_times(go, tmp_path) == {"main.report": {""}, "main.event": {"time.Time"}}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", ["1.24", "1.26"])  # older ones know no omitzero
+def test_what_an_encoder_boxes_may_be_any_field_before_json_v2(go_release, tmp_path, minor):
+    boxed = _boxed_times(go_release(minor), tmp_path)
+
+    assert boxed == {"main.report": {""}, "main.event": {"time.Time"}}
+
+
+def _boxed_times(go, folder):
+    """Return the types given to the times that `encoding/json` boxes, by the program's function."""
+    found = defaultdict(set)
+    program = go.build(BOXED)
+    samples = run(program, folder)
+    with Executable.open(program) as executable:
+        for sample in samples:
+            functions = [
+                frame.name for pc in sample.stack for frame in executable.pclntab.inline_frames(pc)
+            ]
+            if sample.object_bytes == 24 and "reflect.Value.Interface" in functions:
+                (caller,) = {"main.report", "main.event"} & set(functions)
+                found[caller].add(sample.site.type_name)
+    return found
 
 
 def test_a_block_of_another_size_is_not_given_the_sites_type(annotated, samples):
