@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
-from memsnap.analysis.findings import Finding, find, visible_growth_bytes
+from memsnap.analysis.finding import Finding
+from memsnap.analysis.findings import find
+from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
 from memsnap.analysis.rows import Sort

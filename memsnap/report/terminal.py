@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
-from memsnap.analysis.findings import Finding, Severity, find, visible_growth_bytes
+from memsnap.analysis.finding import Finding, Severity
+from memsnap.analysis.findings import find
+from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
 from memsnap.analysis.rows import Sort

@@ -1,0 +1,194 @@
+"""Which cause stands behind each group of a series: leak, cache, load, churn, one step, or unknown.
+
+A leak is claimed only where all agree: the exact growth is steady over the captures and beyond
+what a random walk would give, the profile shows that this group's objects came to stay, and
+nobody else in its size classes explains the growth as well.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from memsnap.analysis.finding import Cause
+from memsnap.analysis.series import Series
+from memsnap.analysis.table import Floats
+from memsnap.analysis.trend import Shape, plateau, rises, shape
+
+SURE = 0.8  # probability from which on a group is named as the one that grew
+_SMALL_BYTES = 64 << 10  # growth below which nothing is said
+_SMALL_SHARE = 0.002  # of the live heap, likewise
+_SIGNIFICANT = 0.01  # that a random walk rises as steadily
+_KEPT = 0.25  # of what a group allocates; less, and a steady rise may be a tide of churn
+_MANY = 8  # captures from which on it cannot be, for tides do not keep step with captures
+_TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
+_SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
+_FOLLOWS = 0.9  # correlation with the goroutines from which on it is their load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One group with its cause.
+
+    `confidence` is the probability that it is this group and this cause.  `plateau` is the live
+    bytes at which a cache levels off, as far as that can be projected.  `kept` is the growth as a
+    share of what was allocated, None where that is unknown.
+    """
+
+    group: int
+    cause: Cause
+    shape: Shape
+    confidence: float
+    p_value: float
+    noise: float
+    kept: float | None
+    plateau: float | None = None
+    why: str = ""
+
+
+def judge_groups(series: Series) -> list[Judged]:
+    """Return what can be said of each group that grew, swung, or churns."""
+    live = float(series.total[-1])
+    floor = max(_SMALL_BYTES, _SMALL_SHARE * live)
+    swing = series.course.max(axis=1) - series.course.min(axis=1)
+    judged = []
+    for group in np.flatnonzero(swing >= floor).tolist():
+        one = _judge(series, group, floor)
+        if one is not None:
+            judged.append(one)
+    return judged
+
+
+def _judge(series: Series, group: int, floor: float) -> Judged | None:
+    course = series.course[group]
+    noise = _noise(series, group)
+    form = shape(series.seconds, course, noise=noise)
+    kept = _kept(series, group)
+    p_value = _chance(series, group)
+    net = float(course[-1])
+    sure = float(series.confidence[group])
+    cause, why = Cause.UNKNOWN, ""
+    if form is Shape.SWINGING or (form is Shape.FALLING and -net >= floor):
+        cause = Cause.LOAD if _follows(series, course) else Cause.CHURN
+        if form is Shape.FALLING and cause is Cause.CHURN:
+            return None
+    elif net < floor or form in (Shape.FLAT, Shape.FALLING):
+        return None
+    elif form is Shape.STEP:
+        cause = Cause.ONE_TIME
+    elif form is Shape.LEVELLING:
+        cause = Cause.CACHE
+    else:
+        cause, why = _leak_or_unknown(series, group, p_value, kept)
+    return Judged(
+        group=group,
+        cause=cause,
+        shape=form,
+        confidence=_confidence(cause, sure, p_value),
+        p_value=p_value,
+        noise=noise,
+        kept=kept,
+        plateau=_plateau(series, group) if cause is Cause.CACHE else None,
+        why=why,
+    )
+
+
+def _leak_or_unknown(
+    series: Series, group: int, p_value: float, kept: float | None
+) -> tuple[Cause, str]:
+    captures = len(series.seconds)
+    if captures < 3:
+        return Cause.UNKNOWN, "two captures cannot tell a leak from a cache that fills"
+    if p_value > _SIGNIFICANT * (3 if captures < 5 else 1):
+        return Cause.UNKNOWN, "the growth is not steady enough to tell it from chance"
+    mine = series.group == group
+    climbs = any(ladder.climbed and mine[ladder.rows[0]] for ladder in series.ladders)
+    if not climbs and int((series.born - series.died)[mine].sum()) <= 0:
+        return Cause.UNKNOWN, "no sampled object came to stay there"
+    if series.confidence[group] < SURE:
+        return Cause.UNKNOWN, "the samples do not tell it from other sites of the same sizes"
+    if kept is not None and kept < _KEPT and not climbs and captures < _MANY:
+        return Cause.UNKNOWN, (
+            "it allocates many times what it keeps: a tide of churn that the captures happened to "
+            "meet ever later looks the same"
+        )
+    return Cause.LEAK, ""
+
+
+def _confidence(cause: Cause, sure: float, p_value: float) -> float:
+    """Return the product of: it is this group, and the course is no accident."""
+    if cause is Cause.UNKNOWN:
+        return min(sure, 0.5)
+    if cause is Cause.LEAK:
+        return sure * (1 - p_value)
+    return 0.9 * sure
+
+
+def _chance(series: Series, group: int) -> float:
+    """Return the probability that the group's course is due to chance."""
+    if series.exact is not None:
+        return rises(series.seconds, series.course[group])
+    return float(series.table.p_value[group])
+
+
+def _noise(series: Series, group: int) -> float:
+    """Return what a group's bytes may move by between captures for no reason of its own."""
+    noise = max(32 << 10, 0.001 * float(series.total[-1]))
+    if series.exact is None:
+        low, high = series.sampled_limits(group)
+        noise = max(noise, (high - low) / 4)
+    return noise
+
+
+def _kept(series: Series, group: int) -> float | None:
+    allocated = float(series.allocated[group])
+    net = float(series.net[group])
+    if series.diff.counts.alloc_raw is None:
+        return None
+    # What was allocated is sampled: never less than what stayed.
+    return net / max(allocated, net) if net > 0 else 0.0
+
+
+def _follows(series: Series, course: Floats) -> bool:
+    """Whether the course goes with the number of goroutines, up as well as down."""
+    counts = [snapshot.capture.goroutines for snapshot in series.diff.snapshots]
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts) or len(counts) < 3:
+        return False
+    goroutines = np.array(known, dtype=np.float64)
+    spread = goroutines.max() - goroutines.min()
+    if spread < max(5.0, 0.1 * goroutines.mean()):
+        return False
+    return float(np.corrcoef(goroutines, course)[0, 1]) >= _FOLLOWS
+
+
+def _plateau(series: Series, group: int) -> float | None:
+    end = plateau(series.course[group])
+    if end is None:
+        return None
+    return float(series.live[group, 0]) + end
+
+
+def rate(series: Series, judged: Judged) -> float | None:
+    """Return growth in bytes per second, None where no clock is known."""
+    if not series.clocked:
+        return None
+    return float(series.net[judged.group] / series.seconds[-1])
+
+
+def limits(series: Series, judged: Judged) -> tuple[int, int]:
+    """Return the 95 % limits of a group's growth in bytes.
+
+    The exact growth of its classes, give or take what others in them may have changed; within
+    what its own samples allow, where that leaves anything.
+    """
+    group = judged.group
+    net = float(series.net[group])
+    steps = np.diff(series.course[group])
+    spread = 2 * float(steps.std(ddof=1)) if len(steps) > 1 else 0.0
+    doubt = math.hypot(judged.noise, spread) + (1 - float(series.confidence[group])) * abs(net)
+    low, high = net - doubt, net + doubt
+    sampled = series.sampled_limits(group)
+    if sampled[0] <= high and sampled[1] >= low:
+        low, high = max(low, sampled[0]), min(high, sampled[1])
+    return round(min(low, net)), round(max(high, net))
