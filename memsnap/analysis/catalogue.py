@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from memsnap.analysis.finding import Cause
+from memsnap.analysis.goroutines import Waiting
 from memsnap.analysis.series import Series
 from memsnap.pprof.profile import Int64s
 
@@ -28,6 +29,19 @@ ADVICE: dict[str, Entry] = {
         "if len(audit) >= limit {\n\taudit = audit[:copy(audit, audit[len(audit)/2:])]\n}\n"
         "audit = append(audit, e)",
     ),
+    "goroutine-leak": Entry(
+        "Goroutines that wait for ever, and hold all that they can reach.",
+        "Give each of them a way to end: a buffered channel for a result that nobody may want, a "
+        "context that is cancelled, a channel that its owner closes.",
+        "answers := make(chan []byte, 1) // the sender can leave even if nobody receives\n"
+        "go func() {\n\tselect {\n\tcase answers <- fetch(ctx):\n\tcase <-ctx.Done():\n\t}\n}()",
+    ),
+    "unclosed-body": Entry(
+        "HTTP connections that stay open: each has two goroutines and buffers at both ends.",
+        "Read each response's body to its end and close it, on every path; set a timeout.",
+        "answer, err := client.Get(url)\nif err != nil {\n\treturn err\n}\n"
+        "defer answer.Body.Close()\n_, err = io.Copy(io.Discard, answer.Body)",
+    ),
     "cache": Entry(
         "Growth that slows down: a cache or a warm-up.",
         "Watch whether it stops where you expect, and give the cache a limit if it has none.",
@@ -47,6 +61,7 @@ ADVICE: dict[str, Entry] = {
     "steady": Entry("What is live stays as large as it is.", ""),
 }
 
+_CONNECTION = "net/http.(*persistConn)."  # the goroutines of a client's connection
 _OF_CAUSE = {
     Cause.CACHE: "cache",
     Cause.LOAD: "load",
@@ -56,11 +71,17 @@ _OF_CAUSE = {
 }
 
 
-def kind_of(series: Series, cause: Cause, rows: Int64s) -> str:
-    """Return the kind of a group that does what `cause` says; `rows` are its sites."""
+def kind_of(
+    series: Series, cause: Cause, rows: Int64s, goroutines: tuple[Waiting, ...]
+) -> str:
+    """Return the kind of groups that do what `cause` says; `rows` are their sites."""
     if cause in _OF_CAUSE:
         return _OF_CAUSE[cause]
+    if any(pile.entry.function.startswith(_CONNECTION) for pile in goroutines):
+        return "unclosed-body"
+    if goroutines:
+        return "goroutine-leak"
     mine = set(rows.tolist())
-    if any(ladder.climbed and mine & set(ladder.rows.tolist()) for ladder in series.ladders):
+    if any(ladder.climbs and mine & set(ladder.rows.tolist()) for ladder in series.ladders):
         return "append-growth"
     return "growth"

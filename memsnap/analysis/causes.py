@@ -16,11 +16,14 @@ from memsnap.analysis.table import Floats
 from memsnap.analysis.trend import Shape, plateau, rises, shape
 
 SURE = 0.8  # probability from which on a group is named as the one that grew
+_NAMED = 0.3  # probability below which a group is not even named
+_LIKELY = 0.05  # that a walk rises so: above, growth of unknown cause is not worth a word,
+_LARGE = 0.05  # unless it is this share of the live heap
 _SMALL_BYTES = 64 << 10  # growth below which nothing is said
 _SMALL_SHARE = 0.002  # of the live heap, likewise
 _SIGNIFICANT = 0.01  # that a random walk rises as steadily
-_KEPT = 0.25  # of what a group allocates; less, and a steady rise may be a tide of churn
-_MANY = 8  # captures from which on it cannot be, for tides do not keep step with captures
+_PART = 0.1  # of a group's growth: less in a class proves nothing
+_TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
 _TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
 _FOLLOWS = 0.9  # correlation with the goroutines from which on it is their load
@@ -65,6 +68,11 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
     form = shape(series.seconds, course, noise=noise)
     kept = _kept(series, group)
     p_value = _chance(series, group)
+    ladder = series.ladder_of(group)
+    if ladder is not None:
+        # A slice grows in leaps: what tells is that it goes on climbing.
+        p_value = min(p_value, ladder.chance)
+        form = Shape.RISING if ladder.climbs > 1 and ladder.still_climbs else form
     net = float(course[-1])
     sure = float(series.confidence[group])
     cause, why = Cause.UNKNOWN, ""
@@ -80,6 +88,8 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
         cause = Cause.CACHE
     else:
         cause, why = _leak_or_unknown(series, group, p_value, kept)
+        if cause is Cause.UNKNOWN and not _worth_a_word(series, group, p_value):
+            return None
     return Judged(
         group=group,
         cause=cause,
@@ -93,6 +103,14 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
     )
 
 
+def _worth_a_word(series: Series, group: int, p_value: float) -> bool:
+    """Whether growth of unknown cause is likely real, and likely this group's; or large."""
+    if series.confidence[group] < _NAMED:
+        return False
+    large = float(series.net[group]) > _LARGE * float(series.total[-1])
+    return p_value <= _LIKELY or large
+
+
 def _leak_or_unknown(
     series: Series, group: int, p_value: float, kept: float | None
 ) -> tuple[Cause, str]:
@@ -102,17 +120,26 @@ def _leak_or_unknown(
     if p_value > _SIGNIFICANT * (3 if captures < 5 else 1):
         return Cause.UNKNOWN, "the growth is not steady enough to tell it from chance"
     mine = series.group == group
-    climbs = any(ladder.climbed and mine[ladder.rows[0]] for ladder in series.ladders)
+    climbs = series.ladder_of(group) is not None
     if not climbs and int((series.born - series.died)[mine].sum()) <= 0:
         return Cause.UNKNOWN, "no sampled object came to stay there"
     if series.confidence[group] < SURE:
         return Cause.UNKNOWN, "the samples do not tell it from other sites of the same sizes"
-    if kept is not None and kept < _KEPT and not climbs and captures < _MANY:
+    if kept is not None and not climbs and _may_be_tide(kept, captures):
         return Cause.UNKNOWN, (
             "it allocates many times what it keeps: a tide of churn that the captures happened to "
             "meet ever later looks the same"
         )
     return Cause.LEAK, ""
+
+
+def _may_be_tide(kept: float, captures: int) -> bool:
+    """Whether churn in phase with the captures may seem to keep that share of what it allocates.
+
+    A sawtooth that the captures meet later in its period each time, by a share x of it, rises at
+    all N captures only if x <= 1 / (N - 1); over a period and more it keeps x / (1 + x) at most.
+    """
+    return kept < _TIDE / captures
 
 
 def _confidence(cause: Cause, sure: float, p_value: float) -> float:
@@ -125,10 +152,18 @@ def _confidence(cause: Cause, sure: float, p_value: float) -> float:
 
 
 def _chance(series: Series, group: int) -> float:
-    """Return the probability that the group's course is due to chance."""
-    if series.exact is not None:
-        return rises(series.seconds, series.course[group])
-    return float(series.table.p_value[group])
+    """Return the probability that the group's course is due to chance.
+
+    A structure may grow in leaps (a map's tables) what its entries grow evenly: a single one of
+    the classes may prove the growth, if it is a good part of it; looking at several is paid for.
+    """
+    if series.exact is None:
+        return float(series.table.p_value[group])
+    together = rises(series.seconds, series.course[group])
+    part = _PART * float(series.net[group])
+    live = series.exact.live[series.classes[group]]
+    single = [rises(series.seconds, one) for one in live if one[-1] - one[0] >= part]
+    return min([together, *(value * len(single) for value in single)])
 
 
 def _noise(series: Series, group: int) -> float:
@@ -141,9 +176,10 @@ def _noise(series: Series, group: int) -> float:
 
 
 def _kept(series: Series, group: int) -> float | None:
-    allocated = float(series.allocated[group])
+    """Return the growth as a share of what was allocated in the size classes that grew."""
+    allocated = series.allocated_in_course(group)
     net = float(series.net[group])
-    if series.diff.counts.alloc_raw is None:
+    if allocated is None:
         return None
     # What was allocated is sampled: never less than what stayed.
     return net / max(allocated, net) if net > 0 else 0.0
@@ -167,13 +203,6 @@ def _plateau(series: Series, group: int) -> float | None:
     if end is None:
         return None
     return float(series.live[group, 0]) + end
-
-
-def rate(series: Series, judged: Judged) -> float | None:
-    """Return growth in bytes per second, None where no clock is known."""
-    if not series.clocked:
-        return None
-    return float(series.net[judged.group] / series.seconds[-1])
 
 
 def limits(series: Series, judged: Judged) -> tuple[int, int]:

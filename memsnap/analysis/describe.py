@@ -1,12 +1,14 @@
 """A judged group of a series in words: the Finding that says what grows, how fast, how sure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memsnap.analysis import catalogue
-from memsnap.analysis.causes import Judged, limits, rate
+from memsnap.analysis.causes import Judged, limits
+from memsnap.analysis.families import Family
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Place, Severity
+from memsnap.analysis.goroutine_words import piled_up, surely_stuck, waiting_evidence, waiting_words
 from memsnap.analysis.names import short_function, short_type
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import Series
@@ -44,22 +46,25 @@ class Group:
         return self.places[0]
 
 
-def group_of(series: Series, groups: tuple[int, ...]) -> Group:
-    """Return the sites of one or several groups; the first one's function names them."""
+def _group(series: Series, groups: tuple[int, ...]) -> Group:
+    """Return the sites of several groups; the first one's function names them."""
     rows = np.flatnonzero(np.isin(series.group, groups))
     alignment = series.diff.alignment
     net = series.born[rows] - series.died[rows]
-    weight = np.where(series.in_course(rows), 1.0, 1e-3)
-    grown = net / series.density[rows] * weight
+    # Samples of sizes that did not grow are noise, whatever their number.
+    grown = net / series.density[rows] * np.where(series.in_course(rows), 1.0, 1e-3)
     held = series.diff.counts.live_bytes[rows, -1]
-    totals: dict[tuple[int, int], list[float]] = {}
+    climbing = {
+        int(series.frame[row])
+        for ladder in series.ladders
+        if ladder.climbs
+        for row in np.intersect1d(ladder.rows, rows).tolist()
+    }
+    totals: dict[tuple[int, int], tuple[float, float]] = {}
     for row, growth, live in zip(rows.tolist(), grown.tolist(), held.tolist(), strict=True):
         key = (int(series.frame[row]), int(alignment.type[row]))
-        total = totals.setdefault(key, [0.0, 0.0])
-        total[0] += growth
-        total[1] += live
-    ladder = {int(row) for found in series.ladders if found.climbed for row in found.rows}
-    climbing = {int(series.frame[row]) for row in ladder & set(rows.tolist())}
+        before = totals.get(key, (0.0, 0.0))
+        totals[key] = (before[0] + growth, before[1] + live)
     order = sorted(
         totals, key=lambda key: (key[0] not in climbing, -totals[key][0], -totals[key][1])
     )
@@ -68,8 +73,11 @@ def group_of(series: Series, groups: tuple[int, ...]) -> Group:
         for number, key in enumerate(order)
         if number == 0 or totals[key][0] > 0
     ]
-    order_rows = rows[np.argsort(-grown, kind="stable")]
-    return Group(places=tuple(places[:_SITES]), rows=order_rows, function=series.name(groups[0]))
+    return Group(
+        places=tuple(places[:_SITES]),
+        rows=rows[np.argsort(-grown, kind="stable")],
+        function=series.name(groups[0]),
+    )
 
 
 def _place(series: Series, key: tuple[int, int], growth: int) -> Place:
@@ -84,46 +92,57 @@ def _place(series: Series, key: tuple[int, int], growth: int) -> Place:
     )
 
 
-def describe(series: Series, judged: Judged, others: tuple[Judged, ...] = ()) -> Finding:
-    """Return the finding on a group; `others` are groups of the same leak."""
-    group = group_of(series, (judged.group, *(other.group for other in others)))
-    growth = _growth(series, judged, others)
-    kind = catalogue.kind_of(series, judged.cause, group.rows)
-    first = group.first
-    function = first.function or group.function
+def describe(series: Series, family: Family) -> Finding:
+    """Return the finding on a family of groups and goroutines."""
+    if not family.members:
+        return piled_up(series, family.goroutines)
+    lead = _lead(family)
+    group = _group(series, tuple(one.group for one in family.members))
+    growth = _growth(series, family.members)
+    kind = catalogue.kind_of(series, lead.cause, group.rows, family.goroutines)
+    place = group.first
+    if family.caller is not None:
+        place = _group(series, (family.caller,)).first
+    function = place.function or group.function
+    entry = catalogue.ADVICE[kind]
     return Finding(
-        id=f"{kind}:{group.function}",
+        id=f"{kind}:{function}",
         kind=kind,
-        verdict=judged.cause,
-        severity=_severity(series, judged, growth),
-        confidence=round(min(max(judged.confidence, 0.0), 0.999), 3),
-        title=_title(series, judged, function, growth),
-        detail=tuple(_detail(series, judged, growth)),
-        advice=catalogue.ADVICE[kind].advice,
-        example=catalogue.ADVICE[kind].example,
+        verdict=lead.cause,
+        severity=_severity(series, lead, growth),
+        confidence=round(min(max(lead.confidence, 0.0), 0.999), 3),
+        title=_title(series, lead, function, growth),
+        detail=(*_detail(series, lead, growth), *waiting_words(family.goroutines)),
+        advice=entry.advice,
+        example=entry.example,
         function=function,
-        file=first.file,
-        line=first.line,
-        type=first.type,
-        sites=group.places,
+        file=place.file,
+        line=place.line,
+        type=place.type,
+        sites=tuple(dict.fromkeys((place, *group.places))),
         growth=growth,
-        evidence=tuple(_evidence(series, judged).items()),
+        evidence=(*_evidence(series, lead).items(), *waiting_evidence(family.goroutines)),
     )
 
 
-def _growth(series: Series, judged: Judged, others: tuple[Judged, ...]) -> Growth:
-    low, high = limits(series, judged)
-    net = float(series.net[judged.group])
-    for other in others:
-        below, above = limits(series, other)
-        low, high = low + below, high + above
-        net += float(series.net[other.group])
-    known = rate(series, judged) is not None
+def _lead(family: Family) -> Judged:
+    """Return the leading group; goroutines that surely leak settle what its samples left open."""
+    lead = family.members[0]
+    if lead.cause is Cause.UNKNOWN and surely_stuck(family.goroutines):
+        return replace(lead, cause=Cause.LEAK, confidence=max(lead.confidence, 0.9), why="")
+    return lead
+
+
+def _growth(series: Series, members: tuple[Judged, ...]) -> Growth:
+    """Return the growth of all members together; each one's limits hold for itself."""
+    ends = [limits(series, one) for one in members]
+    net = sum(float(series.net[one.group]) for one in members)
+    seconds = float(series.seconds[-1])
     return Growth(
         bytes=round(net),
-        low_bytes=low,
-        high_bytes=high,
-        bytes_per_s=round(net / float(series.seconds[-1]), 1) if known else None,
+        low_bytes=sum(low for low, _ in ends),
+        high_bytes=sum(high for _, high in ends),
+        bytes_per_s=round(net / seconds, 1) if series.clocked and seconds else None,
     )
 
 

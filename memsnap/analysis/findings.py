@@ -7,15 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from memsnap.analysis.causes import Judged, judge_groups
+from memsnap.analysis.causes import judge_groups
 from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.families import Family, families
 from memsnap.analysis.finding import Finding, ranked
+from memsnap.analysis.goroutines import waiting
 from memsnap.analysis.growth import growing_lines, heap_without_site
 from memsnap.analysis.outside import outside_the_heap
 from memsnap.analysis.reconcile import Reconciliation
 from memsnap.analysis.select import EVERYTHING
-from memsnap.analysis.series import Series, series
+from memsnap.analysis.series import series
 
 _SERIES = 3  # captures from which on a cause can be told
 
@@ -37,9 +39,12 @@ def _of_series(diff: Diff) -> list[Finding]:
     everything = np.arange(len(diff.alignment))
     taken = series(replace(diff, selection=EVERYTHING, selected=everything))
     chosen = set(taken.group[diff.selected].tolist())
-    judged = [one for one in judge_groups(taken) if one.group in chosen]
-    return [describe(taken, one, others) for one, others in _merged(taken, judged)]
+    found = families(taken, judge_groups(taken), waiting(diff.snapshots))
+    return [describe(taken, one) for one in found if _is_chosen(one, chosen, diff)]
 
 
-def _merged(taken: Series, judged: list[Judged]) -> list[tuple[Judged, tuple[Judged, ...]]]:
-    return [(one, ()) for one in judged]
+def _is_chosen(family: Family, chosen: set[int], diff: Diff) -> bool:
+    """Whether a family is among what the selection asks for: any of its groups."""
+    if diff.selection == EVERYTHING:
+        return True
+    return any(one.group in chosen for one in family.members)

@@ -14,9 +14,13 @@ from memsnap.analysis.names import package_of
 from memsnap.analysis.own import is_outside, is_own
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.table import Floats
+from memsnap.analysis.trend import rises
 from memsnap.pprof.profile import Profile
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Snapshot
+
+_PILE = 8  # goroutines more, from which on they pile up
+_STEADILY = 0.05  # probability that their number rises so by chance
 
 # By function on the stack, the first hit from the leaf: runtime/runtime2.go waitReason's words.
 _STATES = (
@@ -34,7 +38,7 @@ _STATES = (
     ("sync.runtime_Semacquire", "semaphore"),
     ("time.Sleep", "sleep"),
 )
-_PLUMBING = ("runtime", "internal/poll", "sync", "internal/sync", "time", "syscall")
+_PLUMBING = ("", "runtime", "internal/poll", "sync", "internal/sync", "time", "syscall")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,28 @@ def waiting(snapshots: Sequence[Snapshot]) -> tuple[Waiting, ...]:
     )
 
 
+def piles_up(seconds: Floats, one: Waiting) -> bool:
+    """Whether the number of goroutines rises all the time, and more than by chance."""
+    counts = np.array(one.counts, dtype=np.float64)
+    if len(counts) < 2 or one.rise < _PILE or (np.diff(counts) < 0).any():
+        return False
+    return len(counts) < 3 or rises(seconds, counts) <= _STEADILY
+
+
+def holds(name: str, pile: Waiting) -> bool:
+    """Whether the goroutines run, or were started by, the function `name`."""
+    return any(
+        function == name or _literal_in(function, name) or _literal_in(name, function)
+        for function in pile.functions
+    )
+
+
+def _literal_in(function: str, name: str) -> bool:
+    """Whether `function` is a function literal written inside `name`: `f.func1`, `f.gowrap1`."""
+    inner = function.removeprefix(name)
+    return inner != function and inner.startswith((".func", ".gowrap", "."))
+
+
 def state_of(frames: Sequence[Frame]) -> str:
     """Return what a goroutine of these frames (innermost first) waits for; "running" if nothing."""
     for frame in frames:
@@ -128,7 +154,7 @@ def _place(frames: Sequence[Frame], module: str) -> tuple[Frame, bool]:
             return frame, True
         if outside is None and is_outside(package):
             outside = frame
-        if plain is None and package.partition("/")[0] not in _PLUMBING and package != "":
+        if plain is None and package not in _PLUMBING:
             plain = frame
     return outside or plain or frames[-1], False
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsnap.analysis.table import Columns, Floats
-from memsnap.pprof.profile import Int64s
+from memsnap.pprof.profile import Bools, Int64s
 
 _ROUNDS = 50
 _SCATTER = 0.05  # of the prior, spread over all groups: no group is ever ruled out by others
@@ -53,15 +53,18 @@ class Shares:
     unseen: Floats
 
 
-def divide(cells: Cells, groups: int, growth: Floats, unseen_density: Floats) -> Shares:
+def divide(
+    cells: Cells, groups: int, growth: Floats, unseen_density: Floats, *, steady: Bools
+) -> Shares:
     """Return how `growth` (C,), in bytes and of either sign, divides over the groups.
 
     `unseen_density` (C,) is the number of samples per byte of a site that the profile lacks.
+    In a class that grows steadily (`steady`, (C,)) any group may have such a site; what only
+    comes and goes was sampled before, so no group is blamed for it without a sample.
     """
-    # A group without a sample in a class may still have a site there that none was taken of.
-    odds = np.tile(
-        np.where(growth != 0, -np.abs(growth) * unseen_density, -np.inf), (groups + 1, 1)
-    )
+    unseen = np.where(growth != 0, -np.abs(growth) * unseen_density, -np.inf)
+    odds = np.tile(np.where(steady, unseen, -np.inf), (groups + 1, 1))
+    odds[groups] = unseen
     grown = growth[cells.cls]
     falls = grown < 0
     born = np.where(falls, cells.died, cells.born)

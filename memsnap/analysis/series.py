@@ -6,7 +6,7 @@ exact where the runtime counts by size class, and who grew is what `localise` ma
 samples; where nothing is exact, both come from the profile.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from memsnap.analysis import estimate
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.exact import Exact, exact
+from memsnap.analysis.goroutines import holds, piles_up, waiting
 from memsnap.analysis.ladder import Ladder, ladders
 from memsnap.analysis.localise import Cells, divide
 from memsnap.analysis.names import package_of
@@ -25,6 +26,10 @@ from memsnap.analysis.trend import rises
 from memsnap.pprof.profile import Bools, Int32s, Int64s
 
 _HISTORY = 3.0  # windows of history that may speak for a group's turnover, at most
+_PILE_ODDS = 3.0  # logarithm: goroutines that pile up make their code 20 times as suspect
+_STEADY = 0.1  # probability that a class walks so by chance, up to which it is worth dividing
+_SWING_BYTES = 512 << 10  # a change that is worth dividing, steady or not,
+_SWING_SHARE = 0.02  # and as a share of the live heap
 _CLASS_NOISE = 16 << 10  # bytes that a class may change by for the capture's own sake
 
 
@@ -34,7 +39,7 @@ class Series:
 
     `group` (R,) is the group of each row, `function` (G,) the string that names it, `own` (G,)
     whether that is the program's own code.  `born` and `died` (R,) are sampled objects that came
-    to stay and that went, `allocated` (G,) bytes in between.  `course` (G, N) is the growth of
+    to stay and that went,  `course` (G, N) is the growth of
     each group since the first capture in bytes, `confidence` (G,) the probability that it is
     this group's, where it is worth a look (`net` bytes).  `classes` (G, C) says which size
     classes the course was read from.
@@ -49,7 +54,6 @@ class Series:
     own: Bools
     born: Int64s
     died: Int64s
-    allocated: Floats
     course: Floats
     confidence: Floats
     classes: Bools
@@ -71,6 +75,15 @@ class Series:
         bounds = self.table.growth_bounds
         return float(bounds.low_bytes[group]), float(bounds.high_bytes[group])
 
+    def ladder_of(self, group: int) -> Ladder | None:
+        """Return the ladder that a group climbs between the captures, the highest of several."""
+        mine = [
+            ladder
+            for ladder in self.ladders
+            if ladder.climbs and int(self.group[ladder.rows[0]]) == group
+        ]
+        return max(mine, key=lambda ladder: ladder.top[-1], default=None)
+
     def in_course(self, rows: Int64s) -> Bools:
         """Return which of `rows` are of a size class that their group's course was read from."""
         if self.exact is None:
@@ -78,6 +91,15 @@ class Series:
         cls = self.exact.class_of(self.diff.alignment.object_bytes[rows])
         found: Bools = self.classes[self.group[rows], cls]
         return found
+
+    def allocated_in_course(self, group: int) -> float | None:
+        """Return the bytes allocated in the classes of a group's course; None if unknown."""
+        allocated = self.diff.counts.alloc_bytes
+        if allocated is None:
+            return None
+        rows = np.flatnonzero(self.group == group)
+        rows = rows[self.in_course(rows)]
+        return float((allocated[rows, -1] - allocated[rows, 0]).sum())
 
     def main_classes(self, group: int) -> list[int]:
         """Return the sizes of the classes that a group grew most in, three at most; 0 is large."""
@@ -89,7 +111,8 @@ class Series:
 
     def name(self, group: int) -> str:
         """Return the function that names a group."""
-        return self.diff.alignment.frames.strings[int(self.function[group])]
+        at = int(self.function[group])
+        return self.diff.alignment.frames.strings[at] if at >= 0 else ""
 
 
 def series(diff: Diff) -> Series:
@@ -106,12 +129,10 @@ def series(diff: Diff) -> Series:
         course, confidence, classes, unseen = _by_profile(diff, group, len(function))
     else:
         cells = _cells(diff, exactly, group, density, found=found)
+        cells = _suspected(cells, _holders(diff, function, own))
         course, confidence, classes, unseen = _by_classes(
             exactly, cells, len(function), rate=rate, seconds=seconds
         )
-    between = np.zeros((len(group), 1), dtype=np.int64)
-    if counts.alloc_bytes is not None:
-        between = counts.alloc_bytes[:, [-1]] - counts.alloc_bytes[:, [0]]
     return Series(
         diff=diff,
         seconds=seconds,
@@ -122,7 +143,6 @@ def series(diff: Diff) -> Series:
         own=own,
         born=born,
         died=died,
-        allocated=_sums(group, between, len(function))[:, 0],
         course=course,
         confidence=confidence,
         classes=classes,
@@ -160,7 +180,8 @@ def _clocked(diff: Diff) -> bool:
 def _groups(diff: Diff) -> tuple[Int32s, Int32s, Int64s, Bools]:
     """Return frame of own code by row, function by group, group by row, and own by group.
 
-    Stacks without own code go by their outermost function: what its goroutine is for.
+    Stacks without own code go by the package of their outermost function: what their goroutine
+    is for.  The outermost function that holds most stands for such a group.
     """
     alignment = diff.alignment
     frames, strings = alignment.frames, alignment.frames.strings
@@ -168,17 +189,25 @@ def _groups(diff: Diff) -> tuple[Int32s, Int32s, Int64s, Bools]:
     everything = np.arange(len(alignment))
     frame = own_frames(alignment, everything, module)
     start, spots = stacks(alignment, everything)
-    outermost = np.full(len(alignment), -1, dtype=np.int32)
+    root = np.full(len(alignment), -1, dtype=np.int64)
     deep = np.flatnonzero(np.diff(start))
-    outermost[deep] = spots[start[deep + 1] - 1]
+    root[deep] = frames.function[spots[start[deep + 1] - 1]]
     is_mine = np.zeros(len(strings) + 1, dtype=np.bool_)
+    package = np.full(len(strings) + 1, -1, dtype=np.int64)
+    known: dict[str, int] = {}
     for at in set(frames.function.tolist()):
-        is_mine[at] = is_own(package_of(strings[at]), module)
+        path = package_of(strings[at])
+        is_mine[at] = is_own(path, module)
+        package[at] = known.setdefault(path, len(known))
     innermost = np.where(frame >= 0, frames.function[frame], -1)
-    root = np.where(outermost >= 0, frames.function[outermost], -1)
-    named = np.where(is_mine[innermost], innermost, root).astype(np.int32)
-    function, group = distinct(named)
-    return frame, function, group, is_mine[function]
+    own = is_mine[innermost]
+    named = np.where(own, innermost, len(strings) + 1 + package[root])
+    values, group = distinct(named)
+    function = np.where(values < len(strings), values, -1).astype(np.int32)
+    order = np.argsort(diff.counts.live_bytes[:, -1], kind="stable")
+    order = order[~own[order]]
+    function[group[order]] = root[order]  # the last write wins: the largest
+    return frame, function, group, is_mine[function] & (values < len(strings))
 
 
 def _changed(diff: Diff, first: int, last: int) -> tuple[Int64s, Int64s]:
@@ -227,6 +256,32 @@ def _cells(
     )
 
 
+def _suspected(cells: Cells, holders: Int64s) -> Cells:
+    """Return the cells with better odds for the groups that goroutines pile up in."""
+    hint = np.where(np.isin(cells.group, holders), cells.hint + _PILE_ODDS, cells.hint)
+    return replace(cells, hint=hint)
+
+
+def _holders(diff: Diff, function: Int32s, own: Bools) -> Int64s:
+    """Return the groups whose code runs or started goroutines that pile up."""
+    strings, seconds = diff.alignment.frames.strings, _seconds(diff)
+    piles = [one for one in waiting(diff.snapshots) if piles_up(seconds, one)]
+    names = [strings[at] if at >= 0 else "" for at in function.tolist()]
+    return np.array(
+        [
+            group
+            for group, name in enumerate(names)
+            if any(
+                holds(name, one)
+                if own[group]
+                else package_of(name) == package_of(one.entry.function)
+                for one in piles
+            )
+        ],
+        dtype=np.int64,
+    )
+
+
 def _history(diff: Diff, ids: Int64s, cells: int) -> tuple[Floats, Floats]:
     """Return the turnover's prior: what was freed before the first capture, scaled to the window.
 
@@ -259,10 +314,13 @@ def _by_classes(
         [exactly.live[at, b] - exactly.live[at, a] for at, (a, b) in enumerate(exactly.spans())]
     )
     noise = np.maximum(_CLASS_NOISE, 2.0 * exactly.sizes)
-    moved = np.array([min(rises(seconds, row), rises(seconds, -row)) for row in exactly.live])
-    growth = np.where((np.abs(growth) > noise) & (moved < 0.1), growth, 0.0)
+    walk = np.array([min(rises(seconds, row), rises(seconds, -row)) for row in exactly.live])
+    steady = (np.abs(growth) > noise) & (walk < _STEADY)
+    large = np.abs(growth) > max(_SWING_BYTES, _SWING_SHARE * float(exactly.total[-1]))
+    growth = np.where(steady | large, growth, 0.0)
     sizes = np.where(exactly.sizes > 0, exactly.sizes, 64 << 10)
-    shares = divide(cells, groups, growth, estimate.probabilities(sizes, rate) / sizes)
+    density = estimate.probabilities(sizes, rate) / sizes
+    shares = divide(cells, groups, growth, density, steady=steady)
     since = exactly.live - exactly.live[:, :1]
     size = np.abs(growth)
     weighed = shares.share * size
