@@ -71,17 +71,20 @@ _OF_CAUSE = {
 }
 
 
-def kind_of(
-    series: Series, cause: Cause, rows: Int64s, goroutines: tuple[Waiting, ...]
-) -> str:
+def kind_of(series: Series, cause: Cause, rows: Int64s, goroutines: tuple[Waiting, ...]) -> str:
     """Return the kind of groups that do what `cause` says; `rows` are their sites."""
     if cause in _OF_CAUSE:
         return _OF_CAUSE[cause]
-    if any(pile.entry.function.startswith(_CONNECTION) for pile in goroutines):
-        return "unclosed-body"
     if goroutines:
-        return "goroutine-leak"
+        return kind_of_pile(goroutines)
     mine = set(rows.tolist())
     if any(ladder.climbs and mine & set(ladder.rows.tolist()) for ladder in series.ladders):
         return "append-growth"
     return "growth"
+
+
+def kind_of_pile(goroutines: tuple[Waiting, ...]) -> str:
+    """Return the kind of goroutines that pile up: a library's own may have a cause of their own."""
+    if any(pile.entry.function.startswith(_CONNECTION) for pile in goroutines):
+        return "unclosed-body"
+    return "goroutine-leak"

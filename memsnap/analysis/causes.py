@@ -17,11 +17,12 @@ from memsnap.analysis.trend import Shape, plateau, rises, shape
 
 SURE = 0.8  # probability from which on a group is named as the one that grew
 _NAMED = 0.3  # probability below which a group is not even named
-_LIKELY = 0.05  # that a walk rises so: above, growth of unknown cause is not worth a word,
+_LIKELY = 0.02  # that a walk rises so: above, growth of unknown cause is not worth a word,
 _LARGE = 0.05  # unless it is this share of the live heap
 _SMALL_BYTES = 64 << 10  # growth below which nothing is said
 _SMALL_SHARE = 0.002  # of the live heap, likewise
 _SIGNIFICANT = 0.01  # that a random walk rises as steadily
+_MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
 _PART = 0.1  # of a group's growth: less in a class proves nothing
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
 _TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
@@ -59,7 +60,35 @@ def judge_groups(series: Series) -> list[Judged]:
         one = _judge(series, group, floor)
         if one is not None:
             judged.append(one)
-    return judged
+    named = {one.group for one in judged}
+    return [*judged, *(one for one in _replaced(series, floor) if one.group not in named)]
+
+
+def _replaced(series: Series, floor: float) -> list[Judged]:
+    """Return the groups that surely grew in the profile, and exactly did not.
+
+    Objects replaced in place move from the site that made them first to the one that replaces
+    them; the runtime's counts show that none came on top.
+    """
+    if series.exact is None:
+        return []
+    table = series.table
+    looks = table.significant & (table.growth_bounds.low_bytes >= floor)
+    flat = series.net <= _MOVED * table.growth_bounds.low_bytes
+    return [
+        Judged(
+            group=group,
+            cause=Cause.STEADY,
+            shape=Shape.FLAT,
+            confidence=0.95,
+            p_value=1.0,
+            noise=_noise(series, group),
+            kept=None,
+            why="the profile shows growth here that the runtime's exact counts do not: objects "
+            "allocated elsewhere before are replaced by these",
+        )
+        for group in np.flatnonzero(looks & flat).tolist()
+    ]
 
 
 def _judge(series: Series, group: int, floor: float) -> Judged | None:
@@ -73,6 +102,8 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
         # A slice grows in leaps: what tells is that it goes on climbing.
         p_value = min(p_value, ladder.chance)
         form = Shape.RISING if ladder.climbs > 1 and ladder.still_climbs else form
+    if form is not Shape.RISING and _entries_rise(series, group):
+        form = Shape.RISING
     net = float(course[-1])
     sure = float(series.confidence[group])
     cause, why = Cause.UNKNOWN, ""
@@ -160,10 +191,28 @@ def _chance(series: Series, group: int) -> float:
     if series.exact is None:
         return float(series.table.p_value[group])
     together = rises(series.seconds, series.course[group])
-    part = _PART * float(series.net[group])
-    live = series.exact.live[series.classes[group]]
-    single = [rises(series.seconds, one) for one in live if one[-1] - one[0] >= part]
+    single = [rises(series.seconds, one) for one in _parts(series, group)]
     return min([together, *(value * len(single) for value in single)])
+
+
+def _entries_rise(series: Series, group: int) -> bool:
+    """Whether a part of the group rises evenly, while another part leaps: entries and tables."""
+    parts = _parts(series, group)
+    noise = _noise(series, group)
+    return any(
+        shape(series.seconds, one, noise=noise) is Shape.RISING
+        and rises(series.seconds, one) * len(parts) <= _SIGNIFICANT
+        for one in parts
+    )
+
+
+def _parts(series: Series, group: int) -> list[Floats]:
+    """Return the exact courses of the size classes that a good part of the growth is in."""
+    if series.exact is None:
+        return []
+    least = max(_PART * float(series.net[group]), _SMALL_BYTES)
+    live = series.exact.live[series.classes[group]]
+    return [one for one in live if one[-1] - one[0] >= least]
 
 
 def _noise(series: Series, group: int) -> float:

@@ -96,13 +96,16 @@ def describe(series: Series, family: Family) -> Finding:
     """Return the finding on a family of groups and goroutines."""
     if not family.members:
         return piled_up(series, family.goroutines)
-    lead = _lead(family)
+    lead = _lead(series, family)
     group = _group(series, tuple(one.group for one in family.members))
     growth = _growth(series, family.members)
     kind = catalogue.kind_of(series, lead.cause, group.rows, family.goroutines)
     place = group.first
     if family.caller is not None:
         place = _group(series, (family.caller,)).first
+    elif family.goroutines and not series.own[lead.group]:
+        at = max(family.goroutines, key=lambda pile: pile.rise).entry
+        place = Place(function=at.function, file=at.file, line=at.line, type="", bytes=0)
     function = place.function or group.function
     entry = catalogue.ADVICE[kind]
     return Finding(
@@ -125,10 +128,10 @@ def describe(series: Series, family: Family) -> Finding:
     )
 
 
-def _lead(family: Family) -> Judged:
+def _lead(series: Series, family: Family) -> Judged:
     """Return the leading group; goroutines that surely leak settle what its samples left open."""
     lead = family.members[0]
-    if lead.cause is Cause.UNKNOWN and surely_stuck(family.goroutines):
+    if lead.cause is Cause.UNKNOWN and surely_stuck(series, family.goroutines):
         return replace(lead, cause=Cause.LEAK, confidence=max(lead.confidence, 0.9), why="")
     return lead
 

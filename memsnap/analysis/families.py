@@ -17,7 +17,8 @@ from memsnap.analysis.series import Series
 from memsnap.analysis.stacks import stacks
 from memsnap.analysis.table import Floats
 
-_STAYED = 1000.0  # weight of an object that came to stay, against one that was allocated
+_CLIENT = ("net/http.(*Client).", "net/http.(*Transport).")
+"""Who calls these uses connections; much else of the package is called by those who serve."""
 _IN_STEP = 0.9  # correlation of what grows together
 
 
@@ -134,7 +135,7 @@ def _in_step(left: Floats, right: Floats) -> bool:
 
 
 def _caller(series: Series, package: str) -> int | None:
-    """Return the group of own code that most new objects were allocated for inside `package`.
+    """Return the group of own code that most objects came to stay for inside `package`.
 
     Only calls of that code count: a handler that a server's package calls is no caller of it.
     """
@@ -142,7 +143,9 @@ def _caller(series: Series, package: str) -> int | None:
     strings = alignment.frames.strings
     inside = np.zeros(len(strings), dtype=np.bool_)
     for at in set(alignment.frames.function.tolist()):
-        inside[at] = package_of(strings[at]) == package
+        inside[at] = package_of(strings[at]) == package and (
+            package != "net/http" or strings[at].startswith(_CLIENT)
+        )
     rows = np.flatnonzero(series.own[series.group])
     start, spots = stacks(alignment, rows)
     owner = np.repeat(np.arange(len(rows)), np.diff(start))
@@ -154,8 +157,6 @@ def _caller(series: Series, package: str) -> int | None:
     through = rows[np.unique(owner[called])]
     if not len(through):
         return None
-    allocated = series.diff.counts.alloc_raw
-    busy = allocated[through, -1] if allocated is not None else series.born[through]
     weight = np.zeros(len(series.function))
-    np.add.at(weight, series.group[through], series.born[through] * _STAYED + busy)
+    np.add.at(weight, series.group[through], series.born[through] - series.died[through])
     return int(weight.argmax()) if weight.max() > 0 else None

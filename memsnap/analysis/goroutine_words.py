@@ -1,13 +1,17 @@
 """Goroutines that pile up, in words: what waits where, for what, and since which `go` statement."""
 
-from memsnap.analysis.catalogue import ADVICE
+import numpy as np
+
+from memsnap.analysis.catalogue import ADVICE, kind_of_pile
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Severity
 from memsnap.analysis.goroutines import Waiting
 from memsnap.analysis.names import short_file, short_function
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import Series
+from memsnap.analysis.trend import rises
 from memsnap.units import format_bytes, format_count
 
+_STEADY = 0.02  # that their number rises so by chance
 _STACK = 2048  # bytes of the smallest stack (runtime/stack.go, stackMin)
 _COMES_AND_GOES = ("IO wait", "running", "sleep")
 """States that goroutines with work to do are in as well: growth there may be load."""
@@ -41,7 +45,7 @@ def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number
     """Return the numbers behind the largest pile; nothing without goroutines."""
     if not goroutines:
         return ()
-    one = max(goroutines, key=lambda pile: pile.rise)
+    one = _foremost(goroutines)
     evidence: dict[str, Number] = {
         "goroutines": one.counts[-1],
         "goroutines_growth": one.rise,
@@ -60,10 +64,19 @@ def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number
     return tuple(evidence.items())
 
 
-def surely_stuck(goroutines: tuple[Waiting, ...]) -> bool:
-    """Whether a pile is of goroutines that wait for others, not for work, or that cannot wake."""
+def _foremost(goroutines: tuple[Waiting, ...]) -> Waiting:
+    """Return the pile to name: one that waits for others, of these the largest."""
+    return max(goroutines, key=lambda one: (one.state not in _COMES_AND_GOES, one.rise))
+
+
+def surely_stuck(series: Series, goroutines: tuple[Waiting, ...]) -> bool:
+    """Whether a pile that rises steadily is of goroutines that wait for others, not for work.
+
+    Those that the runtime found nothing can wake are stuck whatever they wait for.
+    """
     return any(
         len(one.counts) >= 3
+        and rises(series.seconds, np.array(one.counts, dtype=np.float64)) <= _STEADY
         and (one.state not in _COMES_AND_GOES or (one.stuck or 0) >= one.rise)
         for one in goroutines
     )
@@ -71,15 +84,16 @@ def surely_stuck(goroutines: tuple[Waiting, ...]) -> bool:
 
 def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
     """Return the finding on goroutines that no growing site was found for."""
-    one = max(goroutines, key=lambda pile: pile.rise)
+    one = _foremost(goroutines)
     rise = sum(pile.rise for pile in goroutines)
-    sure = surely_stuck(goroutines)
+    sure = surely_stuck(series, goroutines)
     seconds = float(series.seconds[-1])
-    place = one.at
+    place = one.at if one.own else one.entry
+    kind = kind_of_pile(goroutines)
     least = rise * _STACK
     return Finding(
-        id=f"goroutine-leak:{place.function}",
-        kind="goroutine-leak",
+        id=f"{kind}:{place.function}",
+        kind=kind,
         verdict=Cause.LEAK if sure else Cause.UNKNOWN,
         severity=Severity.HIGH if sure else Severity.MEDIUM,
         confidence=0.95 if sure else 0.5,
@@ -88,8 +102,8 @@ def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
             f"{short_function(place.function)}: {format_bytes(least)} of stacks at least"
         ),
         detail=waiting_words(goroutines),
-        advice=ADVICE["goroutine-leak"].advice,
-        example=ADVICE["goroutine-leak"].example,
+        advice=ADVICE[kind].advice,
+        example=ADVICE[kind].example,
         function=place.function,
         file=place.file,
         line=place.line,

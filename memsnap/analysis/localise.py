@@ -4,8 +4,8 @@ The runtime says to the byte how much each size class grew, the profile shows fo
 sites a few sampled births and deaths in that class.  Bayes' rule joins them: a group that grew by
 g expected samples shows born ~ Poisson(t + g) and died ~ Poisson(t), one that did not grow shows
 Poisson(t) twice, and the turnover t is integrated out under what its history says of it.  A class
-may have several culprits, and a culprit several classes (keys, values and buckets of a map), so
-the shares are found by expectation maximisation over all classes at once.
+may have several culprits, and a culprit several classes (keys, values and buckets of a map): what
+one class says is the prior of the others.
 """
 
 import math
@@ -16,8 +16,8 @@ import numpy as np
 from memsnap.analysis.table import Columns, Floats
 from memsnap.pprof.profile import Bools, Int64s
 
-_ROUNDS = 50
-_SCATTER = 0.05  # of the prior, spread over all groups: no group is ever ruled out by others
+_ROUNDS = 20
+_ALIKE = 0.2  # of all growth: the weight of knowing nothing, beside what other classes say
 _LARGE_COUNT = 300  # sampled objects from which on sums become integrals, and normal
 
 
@@ -79,27 +79,33 @@ def divide(
             weight=float(cells.weight[at]),
         )
         odds[cells.group[at], cells.cls[at]] = ratio + (0.0 if falls[at] else cells.hint[at])
-    posterior = _maximise(odds, np.abs(growth))
+    flat = np.full_like(odds, 1 / (groups + 1))  # all who have no sample there are one suspect
+    flat[cells.group, cells.cls] = 1.0
+    posterior = _divide(odds, flat, np.abs(growth))
     return Shares(share=posterior[:groups], unseen=posterior[groups])
 
 
-def _maximise(odds: Floats, size: Floats) -> Floats:
-    """Return the posterior of each candidate (row) in each class, by EM over the prior."""
-    candidates = np.isfinite(odds).any(axis=1)
-    count = max(int(candidates.sum()), 1)
-    prior = np.where(candidates, 1 / count, 0.0)
-    flat = prior.copy()
+def _divide(odds: Floats, flat: Floats, size: Floats) -> Floats:
+    """Return the posterior of each candidate (row) in each class (column).
+
+    The prior of a class is what the *other* classes say, by the bytes that they grew, and with
+    the weight of `_ALIKE` of all growth the prior of knowing nothing, `flat` (not normalised): one
+    class alone never decides for itself.
+    """
     posterior = np.zeros_like(odds)
     busy = np.flatnonzero(size > 0)
     if not len(busy):
         return posterior
     weight = size[busy] / size[busy].sum()
-    top = odds[:, busy].max(axis=0)
-    likelihood = joint = np.exp(odds[:, busy] - top)
+    likelihood = np.exp(odds[:, busy] - odds[:, busy].max(axis=0))
+    flat = np.where(np.isfinite(odds[:, busy]), flat[:, busy], 0.0)
+    flat = flat / flat.sum(axis=0)
+    joint = flat
     for _ in range(_ROUNDS):
-        joint = prior[:, np.newaxis] * likelihood
+        weighed = joint * weight
+        others = weighed.sum(axis=1, keepdims=True) - weighed
+        joint = (others + _ALIKE * flat) * likelihood
         joint /= joint.sum(axis=0)
-        prior = (1 - _SCATTER) * (joint @ weight) + _SCATTER * flat
     posterior[:, busy] = joint
     return posterior
 

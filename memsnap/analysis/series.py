@@ -26,6 +26,8 @@ from memsnap.analysis.trend import rises
 from memsnap.pprof.profile import Bools, Int32s, Int64s
 
 _HISTORY = 3.0  # windows of history that may speak for a group's turnover, at most
+_PARTIAL = 0.2  # how likely a leak keeps only a part, against one that keeps all
+_FEW = 2.0  # sampled objects that speak half as loud as many
 _PILE_ODDS = 3.0  # logarithm: goroutines that pile up make their code 20 times as suspect
 _STEADY = 0.1  # probability that a class walks so by chance, up to which it is worth dividing
 _SWING_BYTES = 512 << 10  # a change that is worth dividing, steady or not,
@@ -118,7 +120,6 @@ class Series:
 def series(diff: Diff) -> Series:
     """Return the series of a diff of one life; raises nothing of its own."""
     frame, function, group, own = _groups(diff)
-    counts = diff.counts
     born, died = _changed(diff, 0, len(diff.snapshots) - 1)
     sizes, rate = diff.alignment.object_bytes, diff.after.heap.period
     density = estimate.probabilities(sizes, rate) / np.maximum(sizes, 1)
@@ -241,9 +242,9 @@ def _cells(
     raw = np.maximum(diff.counts.live_raw.max(axis=1), 1).astype(np.float64)
     held = np.bincount(ids, weights=raw / density, minlength=len(keys))
     shape, weight = _history(diff, ids, len(keys))
-    hint = np.zeros(len(keys))
+    hint = _releases(diff, ids, len(keys))
     for ladder in found:
-        hint[ids[ladder.rows]] = np.maximum(hint[ids[ladder.rows]], ladder.log_odds)
+        hint[ids[ladder.rows]] = ladder.log_odds
     return Cells(
         group=keys // classes,
         cls=keys % classes,
@@ -254,6 +255,21 @@ def _cells(
         weight=weight,
         hint=hint,
     )
+
+
+def _releases(diff: Diff, ids: Int64s, cells: int) -> Floats:
+    """Return the logarithm of odds against cells that are known to let go of what they allocate.
+
+    Most leaks keep everything; a site that leaks a part of what it mostly releases is rarer.
+    """
+    allocated = diff.counts.alloc_raw
+    if allocated is None:
+        return np.zeros(cells)
+    ever = np.bincount(ids, weights=allocated[:, -1], minlength=cells)
+    held = np.bincount(ids, weights=diff.counts.live_raw[:, -1], minlength=cells)
+    released = (ever - held) / (ever + _FEW)
+    hint: Floats = np.log1p(-(1 - _PARTIAL) * released)
+    return hint
 
 
 def _suspected(cells: Cells, holders: Int64s) -> Cells:
