@@ -92,10 +92,8 @@ def findings(snapshots: Sequence[Snapshot | str | Path]) -> tuple[Finding, ...]:
     Raises UsageError for fewer than two.
     """
     from memsnap.analysis.findings import find
-    from memsnap.analysis.reconcile import reconcile
 
-    compared = _diff(_loaded(snapshots))
-    return find(compared, reconcile(compared))
+    return find(_diff(_loaded(snapshots)))
 
 
 def _loaded(snapshots: Sequence[Snapshot | str | Path]) -> list[Snapshot]:

@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from memsnap.analysis import catalogue
+from memsnap.analysis.catalogue import Traits
 from memsnap.analysis.causes import Judged, limits
 from memsnap.analysis.families import Family
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Place, Severity
-from memsnap.analysis.goroutine_words import piled_up, surely_stuck, waiting_evidence, waiting_words
+from memsnap.analysis.goroutine_words import (
+    foremost,
+    piled_up,
+    surely_stuck,
+    waiting_evidence,
+    waiting_words,
+)
 from memsnap.analysis.names import short_function, short_type
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import Series
-from memsnap.analysis.stacks import frame_of
+from memsnap.analysis.stacks import frame_of, stacks
 from memsnap.analysis.trend import Shape
 from memsnap.pprof.profile import Int64s
 from memsnap.units import format_bytes, format_count, format_duration, format_range, format_size
@@ -99,15 +106,15 @@ def describe(series: Series, family: Family) -> Finding:
     lead = _lead(series, family)
     group = _group(series, tuple(one.group for one in family.members))
     growth = _growth(series, family.members)
-    kind = catalogue.kind_of(series, lead.cause, group.rows, family.goroutines)
+    kind = catalogue.kind_of(lead.cause, _traits(series, group), family.goroutines)
     place = group.first
     if family.caller is not None:
         place = _group(series, (family.caller,)).first
     elif family.goroutines and not series.own[lead.group]:
-        at = max(family.goroutines, key=lambda pile: pile.rise).entry
+        at = foremost(family.goroutines).entry
         place = Place(function=at.function, file=at.file, line=at.line, type="", bytes=0)
     function = place.function or group.function
-    entry = catalogue.ADVICE[kind]
+    entry = catalogue.CATALOGUE[kind]
     return Finding(
         id=f"{kind}:{function}",
         kind=kind,
@@ -125,6 +132,32 @@ def describe(series: Series, family: Family) -> Finding:
         sites=tuple(dict.fromkeys((place, *group.places))),
         growth=growth,
         evidence=(*_evidence(series, lead).items(), *waiting_evidence(family.goroutines)),
+    )
+
+
+def _traits(series: Series, group: Group) -> Traits:
+    """Return what the catalogue needs to know of the objects that came to stay."""
+    alignment, counts = series.diff.alignment, series.diff.counts
+    strings = alignment.frames.strings
+    net = series.born[group.rows] - series.died[group.rows]
+    rows = group.rows[net > 0]
+    if not len(rows):
+        return Traits()
+    weight = net[net > 0] / series.density[rows]
+    named = [strings[at] if at >= 0 else "" for at in alignment.alloc[rows].tolist()]
+    maps = np.array([text == "map" for text in named], dtype=np.bool_)
+    first = int(rows[np.argmax(weight)])
+    _, spots = stacks(alignment, rows)
+    functions = {strings[at] for at in alignment.frames.function[spots].tolist()}
+    own = {strings[int(alignment.frames.function[at])] for at in series.frame[rows] if at >= 0}
+    climbing = [ladder for ladder in series.ladders if ladder.climbs]
+    return Traits(
+        type=short_type(strings[int(alignment.type[first])]) if alignment.type[first] >= 0 else "",
+        object_bytes=int(alignment.object_bytes[first]),
+        objects=int(counts.live_objects[rows, -1].sum()),
+        map_share=float(weight[maps].sum() / weight.sum()),
+        climbs=any(np.isin(ladder.rows, group.rows).any() for ladder in climbing),
+        functions=frozenset(functions - own),
     )
 
 

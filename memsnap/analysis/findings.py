@@ -13,23 +13,23 @@ from memsnap.analysis.diff import Diff
 from memsnap.analysis.families import Family, families
 from memsnap.analysis.finding import Finding, ranked
 from memsnap.analysis.goroutines import waiting
-from memsnap.analysis.growth import growing_lines, heap_without_site
+from memsnap.analysis.growth import growing_lines
 from memsnap.analysis.outside import outside_the_heap
-from memsnap.analysis.reconcile import Reconciliation
 from memsnap.analysis.select import EVERYTHING
 from memsnap.analysis.series import series
+from memsnap.analysis.unlocated import heap_without_site
 
 _SERIES = 3  # captures from which on a cause can be told
 
 
-def find(diff: Diff, checks: Reconciliation) -> tuple[Finding, ...]:
+def find(diff: Diff) -> tuple[Finding, ...]:
     """Return the findings of `diff`, the most important first; of its selection, if it has one."""
     whole = diff.selection == EVERYTHING
     one = diff.lineage.one_life and diff.lineage.same_rate
     found = _of_series(diff) if one and len(diff.snapshots) >= _SERIES else growing_lines(diff)
     if whole:
         if not any(finding.growth and finding.growth.bytes > 0 for finding in found):
-            found.extend(heap_without_site(diff, checks))
+            found.extend(heap_without_site(diff))
         found.extend(outside_the_heap(diff))
     return ranked(found)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from memsnap.analysis.catalogue import ADVICE, kind_of_pile
+from memsnap.analysis.catalogue import CATALOGUE, kind_of_pile
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Severity
 from memsnap.analysis.goroutines import Waiting
 from memsnap.analysis.names import short_file, short_function
@@ -45,7 +45,7 @@ def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number
     """Return the numbers behind the largest pile; nothing without goroutines."""
     if not goroutines:
         return ()
-    one = _foremost(goroutines)
+    one = foremost(goroutines)
     evidence: dict[str, Number] = {
         "goroutines": one.counts[-1],
         "goroutines_growth": one.rise,
@@ -64,7 +64,7 @@ def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number
     return tuple(evidence.items())
 
 
-def _foremost(goroutines: tuple[Waiting, ...]) -> Waiting:
+def foremost(goroutines: tuple[Waiting, ...]) -> Waiting:
     """Return the pile to name: one that waits for others, of these the largest."""
     return max(goroutines, key=lambda one: (one.state not in _COMES_AND_GOES, one.rise))
 
@@ -84,7 +84,7 @@ def surely_stuck(series: Series, goroutines: tuple[Waiting, ...]) -> bool:
 
 def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
     """Return the finding on goroutines that no growing site was found for."""
-    one = _foremost(goroutines)
+    one = foremost(goroutines)
     rise = sum(pile.rise for pile in goroutines)
     sure = surely_stuck(series, goroutines)
     seconds = float(series.seconds[-1])
@@ -102,8 +102,8 @@ def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
             f"{short_function(place.function)}: {format_bytes(least)} of stacks at least"
         ),
         detail=waiting_words(goroutines),
-        advice=ADVICE[kind].advice,
-        example=ADVICE[kind].example,
+        advice=CATALOGUE[kind].advice,
+        example=CATALOGUE[kind].example,
         function=place.function,
         file=place.file,
         line=place.line,

@@ -5,12 +5,11 @@ Two captures cannot tell a leak from a cache that fills, so nothing here claims 
 
 import numpy as np
 
-from memsnap.analysis.catalogue import ADVICE
+from memsnap.analysis.catalogue import CATALOGUE
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Place, Severity
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_function, short_type
-from memsnap.analysis.reconcile import Reconciliation
 from memsnap.analysis.rows import Frame, Row, row
 from memsnap.analysis.stacks import frame_of
 from memsnap.pprof.profile import Int64s
@@ -70,7 +69,7 @@ def _growing_line(diff: Diff, line: Row, at: Frame | None, objects: str) -> Find
         f"holds {format_bytes(line.growth.bytes)} more "
         f"({format_bytes(limits.low_bytes)} to {format_bytes(limits.high_bytes)})",
         detail=tuple(_growth_detail(diff, line, objects, seconds)),
-        advice=f"{ADVICE['growth'].advice} {_third(diff)}",
+        advice=f"{CATALOGUE['growth'].advice} {_third(diff)}",
         function=place.function,
         file=place.file,
         line=place.line,
@@ -138,35 +137,3 @@ def _share(line: Row) -> str:
     low = min(line.survived.low_bytes / before, 1.0)
     high = min(line.survived.high_bytes / before, 1.0)
     return f"{high:.0%}" if f"{low:.0%}" == f"{high:.0%}" else f"{low:.0%} to {high:.0%}"
-
-
-def heap_without_site(diff: Diff, checks: Reconciliation) -> list[Finding]:
-    """Return the finding that the exact live heap grew though no site stands out."""
-    before, after = checks.before.exact, checks.after.exact
-    if before is None or after is None or not diff.lineage.one_life:
-        return []
-    growth = after - before
-    rate = diff.after.heap.period
-    if growth < max(visible_growth_bytes(rate) // 2, 0.05 * before):
-        return []
-    samples = growth / max(rate, 1)
-    return [
-        Finding(
-            id="heap-growth:",
-            kind="heap-growth",
-            verdict=Cause.UNKNOWN,
-            severity=Severity.LOW,
-            confidence=_UNSETTLED,
-            title=f"The live heap grew by {format_bytes(growth)}, and no single site stands out",
-            detail=(
-                f"HeapAlloc behind the GC: {format_bytes(before)}, then {format_bytes(after)} "
-                "(exact)",
-                f"The profile sees that as about {samples:.0f} samples over all sites; one site "
-                f"shows from about {format_bytes(visible_growth_bytes(rate))} on",
-            ),
-            advice="Take the captures further apart, or start the service with "
-            "GODEBUG=memprofilerate=65536 for eight times as many samples.",
-            growth=Growth(bytes=growth, low_bytes=growth, high_bytes=growth),
-            evidence=(("expected_samples", round(samples, 1)),),
-        )
-    ]

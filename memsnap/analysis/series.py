@@ -124,7 +124,7 @@ def series(diff: Diff) -> Series:
     sizes, rate = diff.alignment.object_bytes, diff.after.heap.period
     density = estimate.probabilities(sizes, rate) / np.maximum(sizes, 1)
     exactly = exact(diff.snapshots)
-    seconds = _seconds(diff)
+    seconds = seconds_of(diff)
     found = ladders(diff, frame)
     if exactly is None:
         course, confidence, classes, unseen = _by_profile(diff, group, len(function))
@@ -165,7 +165,7 @@ def _sums(group: Int64s, columns: Int64s, groups: int) -> Floats:
     )
 
 
-def _seconds(diff: Diff) -> Floats:
+def seconds_of(diff: Diff) -> Floats:
     """Return the time of each capture since the first; their numbers where no clock is known."""
     taken = [snapshot.capture.taken_ns for snapshot in diff.snapshots]
     if not _clocked(diff):
@@ -280,7 +280,7 @@ def _suspected(cells: Cells, holders: Int64s) -> Cells:
 
 def _holders(diff: Diff, function: Int32s, own: Bools) -> Int64s:
     """Return the groups whose code runs or started goroutines that pile up."""
-    strings, seconds = diff.alignment.frames.strings, _seconds(diff)
+    strings, seconds = diff.alignment.frames.strings, seconds_of(diff)
     piles = [one for one in waiting(diff.snapshots) if piles_up(seconds, one)]
     names = [strings[at] if at >= 0 else "" for at in function.tolist()]
     return np.array(

@@ -80,7 +80,7 @@ def _document(diff: Diff, *, by: By, sort: Sort) -> dict[str, Any]:
         "captures": [capture_document(snapshot) for snapshot in diff.snapshots],
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
-        "findings": [finding_document(finding) for finding in find(diff, checks)],
+        "findings": [finding_document(finding) for finding in find(diff)],
         "sites": map(row_document, diff.rows(sort=sort)),
     }
     if by is not By.SITE:

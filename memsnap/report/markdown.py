@@ -32,7 +32,7 @@ def render_diff_markdown(diff: Diff, *, by: By, sort: Sort, limit: int) -> str:
         _header(diff),
         _warnings(diff, checks),
         _memory(diff, checks),
-        _findings(diff, find(diff, checks)),
+        _findings(diff, find(diff)),
         _table(diff, by=by, sort=sort, limit=limit),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)

@@ -29,7 +29,7 @@ _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.L
 def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> str:
     """Return the report of `diff` as text, without a trailing newline."""
     checks = reconcile(diff)
-    found = find(diff, checks)
+    found = find(diff)
     parts = [
         "\n".join(_header(diff, ink)),
         "\n".join(_memory(diff, checks, ink)),
