@@ -16,6 +16,7 @@ from memsnap.units import format_bytes, format_duration
 SCHEMA = "memsnap.findings/1"
 _SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _SITES_SHOWN = 5
+_MARGIN = 30  # columns beside a title: its number, verdict and severity
 
 
 def render_findings(diff: Diff, found: tuple[Finding, ...], *, ink: Ink) -> str:
@@ -40,12 +41,22 @@ def headline(found: tuple[Finding, ...]) -> str:
     return f"{noun}: {', '.join(named)}{more}"
 
 
+def verdict_words(finding: Finding) -> str:
+    """Return the verdict and how sure it is, never more than is known: `leak 97%`."""
+    return f"{finding.verdict.value} {int(finding.confidence * 100)}%"
+
+
 def finding_lines(number: int, finding: Finding, ink: Ink, *, full: bool = True) -> Iterator[str]:
     """Yield one finding as lines; `full` adds its sites and the example."""
     severity = finding.severity.name.lower()
     colour = _SEVERITY_COLOURS.get(finding.severity, "dim")
-    verdict = f"{finding.verdict.value} {finding.confidence:.0%}, {severity}"
-    yield f"{number}. {ink.paint(clean(finding.title), 'bold')}  {ink.paint(verdict, colour)}"
+    verdict = ink.paint(f"{verdict_words(finding)}, {severity}", colour)
+    title = clean(finding.title)
+    if ink.cut and len(title) > ink.width - _MARGIN:
+        yield ink.paint(f"{number}. {ink.wrap(title, indent=3).lstrip()}", "bold")
+        yield f"   {verdict}"
+    else:
+        yield f"{number}. {ink.paint(title, 'bold')}  {verdict}"
     if finding.at:
         yield f"   {ink.paint(clean(words.place(finding.at)), 'cyan')}"
     for sentence in finding.detail:

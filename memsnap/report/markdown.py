@@ -16,7 +16,7 @@ from memsnap.analysis.reconcile import Reconciliation, reconcile
 from memsnap.analysis.rows import Sort
 from memsnap.analysis.table import By
 from memsnap.report import words
-from memsnap.report.findings import span
+from memsnap.report.findings import span, verdict_words
 from memsnap.report.ink import Column, clean
 from memsnap.units import format_bytes, format_count
 
@@ -124,8 +124,8 @@ def _findings(diff: Diff, found: tuple[Finding, ...]) -> Iterator[str]:
 def markdown_list(found: tuple[Finding, ...]) -> Iterator[str]:
     """Yield findings as a numbered list: title, place, what it rests on, what to do."""
     for number, finding in enumerate(found, 1):
-        verdict = f"{finding.verdict.value} {finding.confidence:.0%}"
-        yield f"{number}. {_title(finding)} ({verdict}, {finding.severity.name.lower()})"
+        severity = finding.severity.name.lower()
+        yield f"{number}. {_title(finding)} ({verdict_words(finding)}, {severity})"
         margin = " " * (len(str(number)) + 2)
         if finding.at:
             yield f"{margin}- {code(words.place(finding.at))}"
