@@ -73,7 +73,8 @@ def _replaced(series: Series, floor: float) -> list[Judged]:
     if series.exact is None:
         return []
     table = series.table
-    looks = table.significant & (table.growth_bounds.low_bytes >= floor)
+    sure = table.p_value <= series.diff.threshold
+    looks = sure & (table.growth_bounds.low_bytes >= floor)
     flat = series.net <= _MOVED * table.growth_bounds.low_bytes
     return [
         Judged(

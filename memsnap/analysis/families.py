@@ -92,10 +92,19 @@ def _add_loose(series: Series, built: list[_Builder], loose: list[Waiting]) -> N
         else:
             leak = next((one for one in built if one.package == package), None)
         if leak is None:
-            caller = None if pile.own else _caller(series, package)
-            leak = _Builder([], [], caller, "" if pile.own else package)
-            built.append(leak)
+            leak = _opened(series, built, "" if pile.own else package)
         leak.goroutines.append(pile)
+
+
+def _opened(series: Series, built: list[_Builder], package: str) -> _Builder:
+    """Return the family of who calls into `package`, or a new one; empty for own goroutines."""
+    caller = _caller(series, package) if package else None
+    for one in built:
+        if caller is not None and one.members and one.members[0].group == caller:
+            one.package = package
+            return one
+    built.append(_Builder([], [], caller, package))
+    return built[-1]
 
 
 def _add_foreign(series: Series, built: list[_Builder], foreign: list[Judged]) -> None:
@@ -109,8 +118,7 @@ def _add_foreign(series: Series, built: list[_Builder], foreign: list[Judged]) -
         elif leading is not None:
             leading.members.append(one)
         else:
-            caller = None if package in ("", "runtime") else _caller(series, package)
-            built.append(_Builder([one], [], caller, package))
+            _opened(series, built, "" if package == "runtime" else package).members.append(one)
 
 
 def _leads(series: Series, other: _Builder, one: Judged) -> bool:
