@@ -11,7 +11,7 @@ import numpy as np
 
 from memsnap.analysis.causes import Judged
 from memsnap.analysis.finding import Cause
-from memsnap.analysis.goroutines import Waiting, holds, piles_up
+from memsnap.analysis.goroutines import Waiting, holds
 from memsnap.analysis.names import package_of
 from memsnap.analysis.series import Series
 from memsnap.analysis.stacks import stacks
@@ -35,23 +35,20 @@ class Family:
     caller: int | None = None
 
 
-def families(
-    series: Series, judged: list[Judged], waiting: tuple[Waiting, ...]
-) -> tuple[Family, ...]:
+def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
     """Return all groups and all goroutines that pile up, each in one family."""
-    piles = [one for one in waiting if piles_up(series.seconds, one)]
     grown = sorted(
         (one for one in judged if one.cause in (Cause.LEAK, Cause.UNKNOWN)),
         key=lambda one: (one.cause is not Cause.LEAK, -float(series.net[one.group])),
     )
     rest = [Family(members=(one,)) for one in judged if one not in grown]
     built = [
-        _Builder([one], [pile for pile in piles if holds(series.name(one.group), pile)])
+        _Builder([one], [pile for pile in series.piles if holds(series.name(one.group), pile)])
         for one in grown
         if series.own[one.group]
     ]
     taken = {id(pile) for one in built for pile in one.goroutines}
-    _add_loose(series, built, [pile for pile in piles if id(pile) not in taken])
+    _add_loose(series, built, [pile for pile in series.piles if id(pile) not in taken])
     _add_foreign(series, built, [one for one in grown if not series.own[one.group]])
     return (*(builder.family() for builder in built), *rest)
 

@@ -12,7 +12,6 @@ from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.families import Family, families
 from memsnap.analysis.finding import Finding, ranked
-from memsnap.analysis.goroutines import waiting
 from memsnap.analysis.growth import growing_lines
 from memsnap.analysis.outside import outside_the_heap
 from memsnap.analysis.select import EVERYTHING
@@ -39,7 +38,7 @@ def _of_series(diff: Diff) -> list[Finding]:
     everything = np.arange(len(diff.alignment))
     taken = series(replace(diff, selection=EVERYTHING, selected=everything))
     chosen = set(taken.group[diff.selected].tolist())
-    found = families(taken, judge_groups(taken), waiting(diff.snapshots))
+    found = families(taken, judge_groups(taken))
     return [describe(taken, one) for one in found if _is_chosen(one, chosen, diff)]
 
 
