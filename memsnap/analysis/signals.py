@@ -45,18 +45,18 @@ def _is_slice(series: Series) -> Bools:
 
 
 def _by_line(series: Series, rows: Int64s, amount: Int64s) -> list[tuple[Int64s, int]]:
-    """Return the rows of each line of own code and their `amount`, the largest first."""
+    """Return the rows of each line of own code and their `amount`, the largest few first."""
     frames, ids = distinct(series.frame[rows])
     totals = np.bincount(ids, weights=amount[rows], minlength=len(frames))
     order = np.argsort(-totals, kind="stable")
-    return [(rows[ids == at], int(totals[at])) for at in order.tolist()]
+    return [(rows[ids == at], int(totals[at])) for at in order[:_MOST].tolist()]
 
 
 def _small_slices(series: Series, chosen: Bools) -> list[Finding]:
     counts = series.diff.counts
     lines = _by_line(series, np.flatnonzero(chosen), counts.live_objects[:, -1])
     found = []
-    for rows, objects in lines[:_MOST]:
+    for rows, objects in lines:
         held = int(counts.live_bytes[rows, -1].sum())
         if objects > _MANY_OBJECTS and held > _SHARE * float(series.total[-1]):
             title = f"holds {format_count(objects)} small slices, {format_bytes(held)} in all"
@@ -70,7 +70,7 @@ def _large_arrays(series: Series, chosen: Bools) -> list[Finding]:
     stays = (counts.live_raw > 0).all(axis=1)
     lines = _by_line(series, np.flatnonzero(chosen & stays), counts.live_bytes[:, -1])
     found = []
-    for rows, held in lines[:_MOST]:
+    for rows, held in lines:
         if held > _SHARE * float(series.total[-1]):
             largest = int(series.diff.alignment.object_bytes[rows].max())
             title = f"keeps arrays of up to {format_bytes(largest)}, {format_bytes(held)} in all"
@@ -86,7 +86,7 @@ def _surges(series: Series) -> list[Finding]:
     spent = counts.alloc_bytes[:, -1] - counts.alloc_bytes[:, 0]
     seconds = float(series.seconds[-1])
     found = []
-    for rows, total in _by_line(series, np.arange(len(spent)), spent)[:_MOST]:
+    for rows, total in _by_line(series, np.arange(len(spent)), spent):
         held = int(counts.live_bytes[rows].max(axis=1).sum())
         if total > _SURGE_BYTES_PER_S * seconds and held < _IN_VAIN * total:
             rate = total / seconds

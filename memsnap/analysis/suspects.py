@@ -94,15 +94,15 @@ class Suspects:
         """Return the odds for each site (row) and class, from what each site ever allocated."""
         growth = np.maximum(self.exact.live[:, -1] - self.exact.live[:, 0], 0.0)
         odds = np.zeros_like(raw)
+        several = np.flatnonzero((raw > 0).sum(axis=1) > 1)
+        some = raw[several]
         for at in np.flatnonzero(growth > 0).tolist():
-            here = raw[:, [at]]
-            expected = growth[at] * raw / np.maximum(here, 1.0)
+            expected = growth[at] * some / np.maximum(some[:, [at]], 1.0)
             expected[:, at] = 0.0
-            seen = np.minimum(expected, growth).sum(axis=1)
-            whole = expected.sum(axis=1)
+            seen, whole = np.minimum(expected, growth).sum(axis=1), expected.sum(axis=1)
             missing = 1 - seen / np.where(whole > 0, whole, 1.0)
-            share = (raw[:, at] + _FEW) / (raw.sum(axis=1) + _FEW)
-            odds[:, at] = np.where(whole > 0, -_ONE_SIZE * missing * (1 - share), 0.0)
+            share = (some[:, at] + _FEW) / (some.sum(axis=1) + _FEW)
+            odds[several, at] = np.where(whole > 0, -_ONE_SIZE * missing * (1 - share), 0.0)
         return odds
 
 

@@ -170,3 +170,10 @@ def test_a_goroutine_that_is_about_to_start_has_no_stack_and_does_no_harm():
     some = bucket(rng, "main.main main.go:9", 64, replaced(rng, 100, 1))
     running = [{"": 1, FETCH: 2}]
     assert [one.counts for one in waiting(recorded([some], [60.0], goroutines=running))] == [(2,)]
+
+
+def test_goroutines_that_cannot_be_read_leave_what_the_heap_tells():
+    snapshots = leaking_service("main.fetch fetch.go:19", FETCH)
+    broken = [replace(snapshots[0], goroutine_profile=b"\x0a\xff"), *snapshots[1:]]
+    assert waiting(broken) == ()
+    assert api.findings(broken)[0].function == "main.fetch"
