@@ -56,7 +56,7 @@ class Series:
     course: Floats
     confidence: Floats
     classes: Bools
-    unseen: Floats  # (C,): bytes of each class that no group stands for
+    shared: Floats  # (G,): bytes of the course that may as well be another group's
     ladders: tuple[Ladder, ...]
     piles: tuple[Waiting, ...]  # goroutines that pile up
     density: Floats  # (R,): samples per byte
@@ -126,13 +126,13 @@ def series(diff: Diff) -> Series:
     found = ladders(diff, frame)
     piles = tuple(one for one in waiting(diff.snapshots) if piles_up(seconds, one))
     if exactly is None:
-        course, confidence, classes, unseen = _by_profile(diff, group, len(function))
+        course, confidence, classes, shared = _by_profile(diff, group, len(function))
     else:
         suspects = Suspects(
             diff=diff, exact=exactly, group=group, frame=frame, density=density, ladders=found
         )
         cells = with_piles(suspects.cells(), _holders(diff, (function, own), piles))
-        course, confidence, classes, unseen = _by_classes(
+        course, confidence, classes, shared = _by_classes(
             exactly, cells, len(function), rate=rate, seconds=seconds
         )
     return Series(
@@ -148,7 +148,7 @@ def series(diff: Diff) -> Series:
         course=course,
         confidence=confidence,
         classes=classes,
-        unseen=unseen,
+        shared=shared,
         ladders=found,
         piles=piles,
         density=density,
@@ -245,8 +245,9 @@ def _by_classes(
     since = exactly.live - exactly.live[:, :1]
     size = np.abs(growth)
     weighed = shares.share * size
-    confidence = (shares.share * weighed).sum(axis=1) / np.maximum(weighed.sum(axis=1), 1.0)
-    return shares.share @ since, confidence, shares.share > 0.5, shares.unseen * growth
+    doubt = (shares.share * (1 - shares.share) * size).sum(axis=1)
+    confidence = (shares.sure * weighed).sum(axis=1) / np.maximum(weighed.sum(axis=1), 1.0)
+    return shares.share @ since, confidence, shares.sure > 0.5, doubt
 
 
 def _by_profile(diff: Diff, group: Int64s, groups: int) -> tuple[Floats, Floats, Bools, Floats]:
@@ -255,4 +256,4 @@ def _by_profile(diff: Diff, group: Int64s, groups: int) -> tuple[Floats, Floats,
     course = live - live[:, :1]
     table = diff.grouped(group, groups)
     sure = np.where(table.significant & (table.growth.bytes > 0), 1 - table.p_value, 0.5)
-    return course, sure, np.zeros((groups, 0), dtype=np.bool_), np.zeros(0)
+    return course, sure, np.zeros((groups, 0), dtype=np.bool_), np.zeros(groups)
