@@ -30,6 +30,7 @@ from memsnap.collector.triggers import Gauges, gauges_of
 from memsnap.collector.visits import Visitor
 from memsnap.config.settings import GcPolicy, Settings
 from memsnap.errors import MemsnapError
+from memsnap.snapshot import Snapshot
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreError
 from memsnap.storage.fleet import TURNS
@@ -323,10 +324,13 @@ class Daemon:
             if post.found.visit.gc is GcPolicy.AFTER_NATURAL and post.visits:
                 await self._visitor.natural_gc(post)
             self.metrics.waiting.inc()
+            # A turn lasts until the capture is kept: a slow store holds visits up, not memory.
             async with self._turns:
                 self.metrics.waiting.dec()
                 with self.metrics.running.track_inprogress():
                     snapshot = await self._visitor.capture(post)
+                    self._captured(post, slot, snapshot)
+                    kept, number = await self._keeper.keep(post.seen, slot, snapshot, lease)
         except asyncio.CancelledError:
             words = "memsnap was stopped during the capture"
             self._keeper.fail(slot, Cause.SHUTDOWN, words)
@@ -334,6 +338,12 @@ class Daemon:
         except Exception as error:  # noqa: BLE001  # no target may end the daemon
             self._failed(post, slot, error)
             return
+        self._table.succeeded(post.key)
+        if kept in {Kept.STORED, Kept.SPOOLED}:
+            self._succeeded(post, slot, time.monotonic() - began)
+        logs.debug(kept.value, target=post.key, capture=number, slot=slot.at_ns, reason=slot.reason)
+
+    def _captured(self, post: Post, slot: Slot, snapshot: Snapshot) -> None:
         described = snapshot.capture
         gauges = gauges_of(described.mem_stats, described.memory, described.goroutines)
         if slot.reason == "schedule" and post.visits:
@@ -343,11 +353,6 @@ class Daemon:
         if post.seen != before:
             self.metrics.forget(before)
             self._changed.set()  # the store hears of the name
-        kept, number = await self._keeper.keep(post.seen, slot, snapshot, lease)
-        self._table.succeeded(post.key)
-        if kept in {Kept.STORED, Kept.SPOOLED}:
-            self._succeeded(post, slot, time.monotonic() - began)
-        logs.debug(kept.value, target=post.key, capture=number, slot=slot.at_ns, reason=slot.reason)
 
     def _succeeded(self, post: Post, slot: Slot, elapsed_s: float) -> None:
         seen = post.seen

@@ -85,10 +85,6 @@ class Keeper:
                 logs.warning("a capture is refused", target=seen.key, reason=error.message)
                 self.fail(slot, Cause.INTERNAL, error.message)
                 return Kept.LOST, None
-            except asyncio.CancelledError:
-                # Dropped again where the store has the capture by then.
-                self.fail(slot, Cause.SHUTDOWN, "memsnap was stopped before this was stored")
-                raise
             else:
                 self._metrics.save_seconds.observe(time.monotonic() - began)
                 self._came_back()

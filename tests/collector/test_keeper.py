@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders.captures import before
-from stores import at, seen
 
 from memsnap.collector.keeper import Keeper
 from memsnap.collector.metrics import Metrics
@@ -46,17 +44,3 @@ async def test_a_line_of_a_target_that_is_gone_keeps_no_other_from_the_audit(
 
     assert [each.slot.at_ns for each in await failures(store)] == [2, 0]
     assert keeper.waiting == 0
-
-
-async def test_a_capture_that_the_end_kept_from_the_store_is_in_the_audit(
-    keeper: Keeper, store: Database, target: int
-) -> None:
-    slot = Slot(target_id=target, at_ns=at(0))
-    saving = asyncio.create_task(keeper.keep(seen("a"), slot, before(), None))
-    await asyncio.sleep(0)
-    saving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await saving
-    await keeper.drain()
-
-    assert [each.cause for each in await failures(store)] == [Cause.SHUTDOWN]

@@ -11,7 +11,7 @@ import (
 
 // A Limits is as large as a time.Time, and what a Report points to.
 type Limits struct {
-	Name       *string
+	Name      *string
 	Low, High int
 }
 
