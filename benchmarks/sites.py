@@ -1,6 +1,6 @@
-"""Measure what it takes to type the allocation sites of one large executable.
+"""Measure what it takes to type the allocation sites of large executables.
 
-Usage: python benchmarks/sites.py [EXECUTABLE] [--sites N] [--runs N]
+Usage: python benchmarks/sites.py [EXECUTABLE ...] [--sites N] [--runs N]
 
 The sites are calls of allocation functions all over the executable (Go's own `go` command, unless
 told), chosen at random but the same each time.  Every row is the median of processes that do just
@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from memsnap.pprof.profile import Profile
 
 _SEED = 3
-_COLUMNS = ("imports", "open", "resolve", "all", "typed", "peak memory", "own memory")
+_TIMES = ("imports", "open", "resolve", "all", "CPU")
+_SIZES = ("before", "peak", "added")
 
 
 def main() -> None:
@@ -39,39 +39,44 @@ def main() -> None:
     arguments = _arguments()
     if arguments.measure:
         how, *given = arguments.measure
-        print(json.dumps(_MEASURES[how](*given) | _memory()))
+        print(json.dumps(_MEASURES[how](*given)))
         return
-    executable = arguments.executable or find_go().root / "bin" / "go"
-    with tempfile.TemporaryDirectory(prefix="memsnap-types-") as temporary:
-        folder = Path(temporary)
-        print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, ", end="")
-        print(f"Python {platform.python_version()}; medians of {arguments.runs} runs.")
-        print(_prepare(executable, folder, arguments.sites) + "\n")
-        print("| | " + " | ".join(_COLUMNS) + " |")
-        print("|---|" + "--:|" * len(_COLUMNS))
-        profile, addresses = str(folder / "sites.pb.gz"), str(folder / "sites.json")
-        rows = {
-            "sites": lambda number: _run("resolve", executable, addresses),
-            "profile, cold": lambda number: _run(
-                "attribute", executable, profile, str(folder / f"cache{number}")
-            ),
-            "profile, from the cache": lambda number: _run(
-                "attribute", executable, profile, str(folder / "cache0")
-            ),
-        }
-        for label, run in rows.items():
-            print(_row(label, [run(number) for number in range(arguments.runs)]), flush=True)
+    print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, ", end="")
+    print(f"Python {platform.python_version()}; medians of {arguments.runs} runs.")
+    for executable in arguments.executables or [find_go().root / "bin" / "go"]:
+        with tempfile.TemporaryDirectory(prefix="memsnap-types-") as temporary:
+            _measure(executable, Path(temporary), arguments)
+
+
+def _measure(executable: Path, folder: Path, arguments: argparse.Namespace) -> None:
+    """Print what one executable takes."""
+    print("\n" + _prepare(executable, folder, arguments.sites) + "\n")
+    print("| | " + " | ".join([*_TIMES, "typed", *_SIZES]) + " |")
+    print("|---|" + "--:|" * (len(_TIMES) + 1 + len(_SIZES)))
+    profile, addresses = str(folder / "sites.pb.gz"), str(folder / "sites.json")
+    rows = {
+        "sites": lambda number: _run("resolve", executable, addresses),
+        "profile, cold": lambda number: _run(
+            "attribute", executable, profile, str(folder / f"cache{number}")
+        ),
+        "profile, from the cache": lambda number: _run(
+            "attribute", executable, profile, str(folder / "cache0")
+        ),
+    }
+    for label, run in rows.items():
+        print(_row(label, [run(number) for number in range(arguments.runs)]), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("executable", nargs="?", type=Path, help="a Go executable (Go's own)")
+    parser.add_argument("executables", nargs="*", type=Path, help="Go executables (Go's own)")
     parser.add_argument("--sites", type=int, default=2_000, help="sites to type (2,000)")
     parser.add_argument("--runs", type=int, default=5, help="processes of each kind (5)")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.executable and not arguments.executable.is_file():
-        parser.error(f"{arguments.executable} is no file")
+    for executable in arguments.executables:
+        if not executable.is_file():
+            parser.error(f"{executable} is no file")
     return arguments
 
 
@@ -170,35 +175,30 @@ def _run(how: str, executable: Path, *given: str) -> dict[str, float]:
 
 def _row(label: str, runs: list[dict[str, float]]) -> str:
     middle = {key: median(run[key] for run in runs) for key in runs[0]}
-    times = [f"{middle[key] * 1000:.0f} ms" if key in middle else "" for key in _COLUMNS[:4]]
-    memory = [f"{middle[key] / 1e6:.0f} MB" for key in _COLUMNS[5:]]
+    times = [f"{middle[key] * 1000:.0f} ms" if key in middle else "" for key in _TIMES]
+    memory = [f"{middle[key] / 1e6:.0f} MB" for key in _SIZES]
     return "| " + " | ".join([label, *times, f"{middle['typed']:.1%}", *memory]) + " |"
 
 
 def _resolved(executable: str, sites: str) -> dict[str, float]:
-    """Return the seconds that opening and resolving take, and the share that has a type."""
+    """Return what opening and resolving take, and the share that has a type."""
     start = time.perf_counter()
     from memsnap.gobin.executable import Executable
     from memsnap.gobin.sites import resolve_all
 
     stacks = [((address,), 0) for address in json.loads(Path(sites).read_text())]
-    imported = time.perf_counter()
+    began = _Began(start)
     with Executable.open(executable) as opened:
         ready = time.perf_counter()
         answers = resolve_all(opened, stacks)
         done = time.perf_counter()
+    taken = began.until_now() | {"open": ready - began.at, "resolve": done - ready}
     typed = sum(answer.certainty.trustworthy for answer in answers)
-    return {
-        "imports": imported - start,
-        "open": ready - imported,
-        "resolve": done - ready,
-        "all": done - imported,
-        "typed": typed / len(answers),
-    }
+    return taken | {"typed": typed / len(answers)}
 
 
 def _attributed(executable: str, profile: str, cache: str) -> dict[str, float]:
-    """Return the seconds that typing a profile takes, and the share of samples with a type."""
+    """Return what typing a profile takes, and the share of samples with a type."""
     start = time.perf_counter()
     from memsnap.attribution import TYPE
     from memsnap.capture.executables import TypeSource
@@ -209,24 +209,42 @@ def _attributed(executable: str, profile: str, cache: str) -> dict[str, float]:
 
     heap = read(Path(profile).read_bytes(), name=profile)
     snapshot = Snapshot(name=profile, heap=heap, capture=Capture())
-    imported = time.perf_counter()
+    began = _Began(start)
     with TypeSource(file=executable, memory=TypeCache(Path(cache))) as source:
         typed = source.attribute(snapshot)
-    done = time.perf_counter()
-    share = float((string_label(typed.heap, TYPE) >= 0).mean())
-    return {"imports": imported - start, "all": done - imported, "typed": share}
+    taken = began.until_now()
+    return taken | {"typed": float((string_label(typed.heap, TYPE) >= 0).mean())}
 
 
-def _memory() -> dict[str, float]:
-    """Return the most resident bytes of this process, and its own: not pages of mapped files."""
-    own = 0
+class _Began:
+    """Time and memory when everything is imported, and what was taken since."""
+
+    def __init__(self, start: float) -> None:
+        self._imports = time.perf_counter() - start
+        self._before = _status("VmRSS")
+        self._cpu = time.process_time()
+        self.at = time.perf_counter()
+
+    def until_now(self) -> dict[str, float]:
+        """Return seconds and bytes; the peak is this program's own, unlike that of getrusage."""
+        peak = _status("VmHWM")
+        return {
+            "imports": self._imports,
+            "all": time.perf_counter() - self.at,
+            "CPU": time.process_time() - self._cpu,
+            "before": self._before,
+            "peak": peak,
+            "added": peak - self._before,
+        }
+
+
+def _status(field: str) -> int:
+    """Return bytes that Linux has in /proc/self/status; 0 on other systems."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
-        if line.startswith("RssAnon:"):
-            own = int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"peak memory": peak, "own memory": own}
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 _MEASURES: dict[str, Callable[..., dict[str, float]]] = {

@@ -50,9 +50,9 @@ def capture(
     types.  Raises TargetError or FormatError.
     """
     from memsnap.capture.access import DEFAULT_ACCESS
+    from memsnap.capture.blocking import capture as visit
     from memsnap.capture.executables import TypeSource
     from memsnap.capture.target import parse_target
-    from memsnap.capture.visit import capture as visit
     from memsnap.storage.typecache import TypeCache
 
     place, with_access = parse_target(target), access or DEFAULT_ACCESS

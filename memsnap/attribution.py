@@ -8,7 +8,7 @@ than read from the code.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -29,7 +29,9 @@ NO_TYPES = "No types: "  # how the note begins that says why a capture has none
 
 _ENOUGH_MATCHES = 0.9  # of the checked locations; the right build matches all, a wrong one few
 _CHECKED = 400  # locations, spread over the profile
+_MOST_PLACES = 10_000  # remembered of a build
 _VOTERS = 100  # locations that tell where the code lies, where no mapping does
+_PLUGIN = "plugin"  # the setting -buildmode of such a file
 _PAGE = 4096  # bytes; the loader moves code by whole pages
 _MOST_PAGES = 64  # of one function that are searched
 # What people write, and what reflect prints.
@@ -64,6 +66,14 @@ class Match:
         return self.checked > 0 and self.matched >= _ENOUGH_MATCHES * self.checked
 
 
+class _Place(NamedTuple):
+    """Where a process has the code: moved by `bias`, in a mapping (-1: all), at these locations."""
+
+    bias: int
+    mapping: int
+    inside: Bools
+
+
 class Answer(NamedTuple):
     """What the labels of a sample say; empty texts where there is nothing to say."""
 
@@ -73,39 +83,55 @@ class Answer(NamedTuple):
     certainty: str
 
 
-Answers = dict[bytes, Answer]
-"""Answers by the digest of a stack and an object size, for one build."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one build, for an `Attributor` to add to.
+
+    `answers` are by the digest of a stack and an object size; `places` are digests of addresses
+    in the code, each with the functions and lines that the executable has there.
+    """
+
+    answers: dict[bytes, Answer] = field(default_factory=dict)
+    places: set[bytes] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.answers) + len(self.places)
 
 
 class Attributor:
     """Attributes snapshots of one executable, and remembers what it has resolved.
 
-    `answers` are those of earlier runs; `is_extended` tells whether there are more by now.
+    `known` is what earlier runs found; `is_extended` tells whether there is more by now.
     """
 
-    def __init__(self, executable: Executable, answers: Answers | None = None) -> None:
+    def __init__(self, executable: Executable, known: Known | None = None) -> None:
         self.executable = executable
-        self.answers: Answers = answers if answers is not None else {}
-        self._known = len(self.answers)
+        self.known = known or Known()
+        self._answered = self.known.answers
+        self._first = len(self.known)
         self._resolver = Resolver(executable)
 
     @property
     def is_extended(self) -> bool:
-        """Whether sites were resolved that the first answers did not hold."""
-        return len(self.answers) > self._known
+        """Whether there is anything that was not known at first."""
+        return len(self.known) > self._first
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types; those that it had are replaced.
 
-        Raises FormatError, with the counts, where the executable is of another build.
+        Raises FormatError where the executable is a plugin, or, with the counts, of another build.
         """
         heap = snapshot.heap
         samples = heap_samples(heap, name=snapshot.name)
-        bias, inside = self._place(heap)
-        match = self._match(heap, bias, inside)
+        if self.executable.build_info.settings.get("-buildmode") == _PLUGIN:
+            raise FormatError(
+                f"{self.executable.name} is a Go plugin, and memsnap reads executables only",
+                hint="give the executable of the service that loads it",
+            )
+        place, match = self._best_place(heap)
         if len(heap) and not match.is_same_build:
             raise _another_build(self.executable.name, snapshot.name, match)
-        answers = self._answers(heap, bias, samples.object_bytes)
+        answers = self._answers(heap, place.bias, samples.object_bytes)
         typed = np.array([bool(answer.type) for answer in answers], dtype=np.bool_)
         live = samples.live_bytes
         types = Types(
@@ -130,8 +156,9 @@ class Attributor:
             capture=replace(
                 snapshot.capture,
                 types=types,
-                notes=tuple(
-                    note for note in snapshot.capture.notes if not note.startswith(NO_TYPES)
+                notes=(
+                    *(note for note in snapshot.capture.notes if not note.startswith(NO_TYPES)),
+                    *_notes_on_others(heap, place.mapping),
                 ),
             ),
         )
@@ -145,13 +172,13 @@ class Attributor:
         for first, last, size in zip(starts, starts[1:], sizes.tolist(), strict=False):
             raw = stack[first:last].tobytes() + size.to_bytes(8, "little", signed=True)
             keys.append(blake2b(raw, digest_size=16).digest())
-            if keys[-1] not in self.answers:
+            if keys[-1] not in self._answered:
                 new[keys[-1]] = stack[first:last].tolist(), size
         logical = _has_logical_frames(heap)
         # By address, so that a function is decoded once for all its sites.
         for key, (frames, size) in sorted(new.items(), key=lambda item: item[1][0][:1]):
-            self.answers[key] = self._resolved(frames, size, logical=logical)
-        return [self.answers[key] for key in keys]
+            self._answered[key] = self._resolved(frames, size, logical=logical)
+        return [self._answered[key] for key in keys]
 
     def _resolved(self, stack: list[int], size: int, *, logical: bool) -> Answer:
         """Return the answer to one stack; none where its addresses lead to no code."""
@@ -174,22 +201,34 @@ class Attributor:
                 invented = [call.parent_pc for call in calls]
         return kept
 
-    def _place(self, heap: Profile) -> tuple[int, Bools]:
-        """Return what the loader added to the addresses of the code, and which locations it holds.
+    def _best_place(self, heap: Profile) -> tuple[_Place, Match]:
+        """Return the first place of the code where the profile agrees, else the likeliest one."""
+        tried: list[tuple[_Place, Match]] = []
+        for place in self._places(heap):
+            tried.append((place, self._match(heap, place)))
+            if tried[-1][1].is_same_build:
+                return tried[-1]
+        return tried[0]
+
+    def _places(self, heap: Profile) -> Iterator[_Place]:
+        """Yield where the code may lie, the likeliest first; at least one.
 
         From the mapping that holds it (abi of ELF: a segment's file offset decides).  Where none
         fits, as in a text profile, all locations count, and their names and lines tell.
         """
         code = [segment for segment in self.executable.image.segments if segment.executable]
+        is_mapped = False
         for at in _by_use(heap):
             mapping = heap.mappings[at]
             for segment in code:
                 page = mapping.offset - segment.offset % _PAGE
                 if segment.offset - _PAGE < page <= segment.offset + segment.file_size:
                     bias = mapping.start - mapping.offset + segment.offset - segment.address
-                    return bias, heap.locations.mapping == at
-        moved = self._voted_bias(heap) if self.executable.image.pie else 0
-        return moved, np.ones(len(heap.locations), dtype=np.bool_)
+                    yield _Place(bias, at, heap.locations.mapping == at)
+                    is_mapped = True
+        if not is_mapped:
+            moved = self._voted_bias(heap) if self.executable.image.pie else 0
+            yield _Place(moved, -1, np.ones(len(heap.locations), dtype=np.bool_))
 
     def _voted_bias(self, heap: Profile) -> int:
         """Return the bias that most locations agree on: those of a name and line fit few places."""
@@ -208,18 +247,28 @@ class Attributor:
             )
         return votes.most_common(1)[0][0] if votes else 0
 
-    def _match(self, heap: Profile, bias: int, inside: Bools) -> Match:
-        named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & inside)
+    def _match(self, heap: Profile, place: _Place) -> Match:
+        named = np.flatnonzero((np.diff(heap.locations.line_start) > 0) & place.inside)
         chosen = _spread(named, _CHECKED)
-        matched = sum(
-            self._agrees(heap, at, int(heap.locations.address[at]) - bias) for at in chosen
-        )
+        addresses = heap.locations.address
+        matched = sum(self._is_known(heap, at, int(addresses[at]) - place.bias) for at in chosen)
         return Match(checked=len(chosen), matched=matched)
+
+    def _is_known(self, heap: Profile, location: int, pc: int) -> bool:
+        """Whether the code at `pc` is what the profile says, now or in an earlier run."""
+        said = repr((pc, _has_logical_frames(heap), list(_lines(heap, location))))
+        digest = blake2b(said.encode(), digest_size=16).digest()
+        if digest in self.known.places:
+            return True
+        agrees = self._agrees(heap, location, pc)
+        if agrees and len(self.known.places) < _MOST_PLACES:
+            self.known.places.add(digest)
+        return agrees
 
     def _agrees(self, heap: Profile, location: int, pc: int) -> bool:
         """Whether the code at `pc` is what the profile says of a location."""
-        frames = self.executable.pclntab.inline_frames(pc)
-        read = [(_plain(frame.name), frame.line) for frame in frames]
+        frames = self.executable.pclntab.inline_lines(pc)
+        read = [(_plain(name), line) for name, line in frames]
         lines = list(_lines(heap, location))
         return (read[:1] if _has_logical_frames(heap) else read) == lines
 
@@ -234,6 +283,19 @@ def _another_build(executable: str, profile: str, match: Match) -> FormatError:
         f"{match.matched} of {match.checked} places in the code agree",
         hint="give the very file that ran: builds differ though their sources do not",
     )
+
+
+def _notes_on_others(heap: Profile, mapping: int) -> list[str]:
+    """Return a note for each file but that of the executable whose code allocates."""
+    if mapping < 0:
+        return []
+    leaves = heap.stack[heap.stack_start[:-1][np.diff(heap.stack_start) > 0]]
+    used = set(heap.locations.mapping[leaves].tolist())
+    files = {heap.mappings[at].file for at in used if at >= 0 and at != mapping}
+    return [
+        f"{NO_TYPES}not for what {file} allocates: plugins and shared libraries are not read."
+        for file in sorted(files - {heap.mappings[mapping].file, ""})
+    ]
 
 
 def _has_logical_frames(heap: Profile) -> bool:

@@ -1,5 +1,6 @@
 """Fixtures that every layer's tests may use: Go, the scenarios, and pprof as the oracle."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,6 +11,11 @@ import pytest
 import scenario_truth
 import services
 import toolchains
+
+
+def pytest_configure() -> None:
+    """A plugin that asks for the event loop (looptime) must not make one that nobody closes."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

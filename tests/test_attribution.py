@@ -15,6 +15,8 @@ from builders.captures import plain
 from memsnap.attribution import NO_TYPES, Attributor
 from memsnap.errors import FormatError
 from memsnap.gobin.executable import Executable
+from memsnap.gobin.pclntab import Pclntab
+from memsnap.gobin.sites import Resolver
 from memsnap.pprof.heap import string_label
 from memsnap.pprof.profile import Labels, Mapping, Profile
 from memsnap.pprof.reader import read
@@ -174,6 +176,59 @@ def test_mappings_of_other_files_do_not_count(
     covered = typed.capture.types
     assert covered
     assert covered.matched_locations == covered.checked_locations
+
+
+def test_a_plugin_with_the_most_code_in_use_is_not_taken_for_the_executable(
+    attribute: Callable[[Profile], Snapshot], proto: Profile
+) -> None:
+    moved = proto.locations.address.copy()
+    moved[: len(moved) * 2 // 3] += np.uint64(0x7F0000000000)
+    in_plugin = moved >= 0x7F0000000000
+    own = proto.mappings[0]
+    plugin = replace(own, start=own.start + 0x7F0000000000, limit=own.limit + 0x7F0000000000)
+    plugin = replace(plugin, file="/srv/a.so", start=plugin.start + 0x10000)
+    locations = replace(
+        proto.locations,
+        address=moved,
+        mapping=np.where(in_plugin, len(proto.mappings), 0).astype(np.int32),
+    )
+
+    typed = attribute(replace(proto, mappings=(*proto.mappings, plugin), locations=locations))
+
+    covered = typed.capture.types
+    assert covered
+    assert covered.matched_locations == covered.checked_locations > 100
+    assert [note for note in typed.capture.notes if "/srv/a.so" in note] == [
+        f"{NO_TYPES}not for what /srv/a.so allocates: plugins and shared libraries are not read."
+    ]
+
+
+def test_what_is_known_of_a_build_is_neither_read_nor_resolved_again(
+    executable: Executable, proto: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Attributor(executable)
+    once = first.attribute(plain(proto))
+    again = Attributor(executable, first.known)
+    monkeypatch.setattr(Pclntab, "inline_lines", None)
+    monkeypatch.setattr(Resolver, "site", None)
+
+    twice = again.attribute(plain(proto))
+
+    assert first.is_extended
+    assert not again.is_extended
+    assert labels_of(twice.heap) == labels_of(once.heap)
+    assert twice.capture.types == once.capture.types
+
+
+def test_places_that_another_build_agreed_to_do_not_count_for_this_one(
+    executable: Executable,
+) -> None:
+    other = typed_services.recorded(*typed_services.PIE)
+    mine = Attributor(executable)
+    mine.attribute(plain(read(typed_services.recorded(*typed_services.STRIPPED).proto, name="a")))
+
+    with pytest.raises(FormatError, match=r"\d+ of 400 places in the code agree"):
+        Attributor(executable, mine.known).attribute(plain(read(other.proto, name="x")))
 
 
 def test_a_second_attribution_gives_the_same_labels(

@@ -2,7 +2,7 @@
 
 import re
 
-from memsnap.capture.fetch import Answer
+from memsnap.capture.exchange import Answer
 from memsnap.errors import FormatError
 from memsnap.pprof.envelope import unwrap
 

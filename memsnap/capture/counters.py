@@ -1,6 +1,6 @@
 """Asks a target for its MemStats, by the cheapest way that it offers."""
 
-from memsnap.capture.fetch import Answer, fetch
+from memsnap.capture.exchange import Answer, Steps, get
 from memsnap.capture.memstats import parse_expvar, parse_metrics, parse_trailer
 from memsnap.capture.probe import Located
 from memsnap.capture.routes import AS_TEXT, PLAIN, expvar_paths, metrics_paths
@@ -18,8 +18,26 @@ TRAILER_MAX_SAMPLES = 10_000
 _TIMEOUT_S = 5.0
 
 
+def counters_of(place: Located) -> Steps[MemStats | None]:
+    """Return the counters of a target without taking a heap profile; None if it has none so.
+
+    That is cheap enough to be asked every few seconds: for triggers, and to wait until NumGC has
+    moved.  Expvar stops the world for some microseconds, metrics at most as long.
+
+    Raises:
+        TargetError: a request failed.
+    """
+    counters = Counters(place)
+    stats = yield from counters.without_profile()
+    if stats is None and counters.failure is not None:
+        raise counters.failure
+    return stats
+
+
 class Counters:
     """One visit's way to the counters; `notes` gather what stood in the way.
+
+    `failure` is the error of the request that hung or broke, if one did.
 
     After a request that hangs or breaks none is made any more: a visit must not wait for every
     path in turn.
@@ -27,30 +45,37 @@ class Counters:
 
     def __init__(self, place: Located) -> None:
         self.notes: list[str] = []
+        self.failure: TargetError | None = None
         self._place = place
-        self._broken = False
 
-    def cheap(self) -> MemStats | None:
+    def cheap(self) -> Steps[MemStats | None]:
         """Return what expvar has, all of MemStats for one short stop of the world."""
         for path in expvar_paths(self._place.endpoint.prefix):
-            answer = self._get(path)
+            answer = yield from self._get(path)
             stats = parse_expvar(answer.content_type, self._body(answer)) if answer else None
             if stats:
                 return stats
         return None
 
-    def best(self, heap_samples: int) -> MemStats | None:
+    def best(self, heap_samples: int) -> Steps[MemStats | None]:
         """Return what expvar has, else the text profile's trailer, else the metrics.
 
         `heap_samples` is the number of samples of the heap profile, which tells how large its
         text would be.
         """
-        stats = self.cheap() or self._trailer(heap_samples) or self._metrics()
+        stats = yield from self.cheap()
+        stats = stats or (yield from self._trailer(heap_samples))
+        stats = stats or (yield from self._metrics())
         if stats is None and not self.notes:
             self.notes.append("The target offers no counters (runtime.MemStats).")
         return stats
 
-    def _trailer(self, heap_samples: int) -> MemStats | None:
+    def without_profile(self) -> Steps[MemStats | None]:
+        """Return what expvar has, else the metrics."""
+        stats = yield from self.cheap()
+        return stats or (yield from self._metrics())
+
+    def _trailer(self, heap_samples: int) -> Steps[MemStats | None]:
         if heap_samples > TRAILER_MAX_SAMPLES:
             self.notes.append(
                 f"The profile has {format_count(heap_samples)} samples: its text form, which ends "
@@ -58,27 +83,27 @@ class Counters:
             )
             return None
         path = f"{self._place.endpoint.prefix}/heap"
-        answer = self._get(path, AS_TEXT, self._place.access.timeout_s)
+        answer = yield from self._get(path, AS_TEXT, self._place.access.timeout_s)
         return parse_trailer(self._body(answer)) if answer else None
 
-    def _metrics(self) -> MemStats | None:
+    def _metrics(self) -> Steps[MemStats | None]:
         for path in metrics_paths(self._place.endpoint.prefix):
-            answer = self._get(path)
+            answer = yield from self._get(path)
             if answer and (stats := parse_metrics(self._body(answer).decode("utf-8", "replace"))):
                 return stats
         return None
 
     def _get(
         self, path: str, parameters: Query = PLAIN, timeout_s: float = _TIMEOUT_S
-    ) -> Answer | None:
-        if self._broken:
+    ) -> Steps[Answer | None]:
+        if self.failure is not None:
             return None
         place = self._place
         limit = min(timeout_s, place.access.timeout_s)
         try:
-            answer = fetch(place.endpoint, place.access, path, parameters, timeout_s=limit)
+            answer = yield from get(place.endpoint, place.access, path, parameters, timeout_s=limit)
         except TargetError as error:
-            self._broken = True
+            self.failure = error
             self.notes.append(f"Counters could not be had: {error.message}.")
             return None
         return answer if answer.status == 200 else None

@@ -4,18 +4,21 @@ The work runs in a thread of its own, for two reasons: name lookups have no time
 could set, and a thread that joined a foreign namespace must not be used for anything else.
 """
 
-import contextlib
 import ctypes
 import os
-import queue
 import socket
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 from memsnap.capture.endpoint import Route
 from memsnap.capture.failures import dial_failed, namespace_refused, timed_out
 from memsnap.errors import TargetError
+
+T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SUN_PATH_MAX = 107  # sockaddr_un.sun_path holds 108 bytes with the closing NUL (unix(7))
@@ -70,6 +73,37 @@ class Deadline:
                     continue  # the peer was faster: it is closed already
 
 
+def in_own_thread(work: Callable[[], T], name: str) -> Future[T]:
+    """Run `work` in a new thread, of which nobody waits for the end, and return its outcome.
+
+    OSError and TargetError become the outcome's exception; so does a label of a host name that
+    IDNA cannot encode.
+    """
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except (OSError, TargetError) as error:
+            outcome.set_exception(error)
+        except UnicodeError:
+            outcome.set_exception(socket.gaierror(socket.EAI_NONAME, "no valid host name"))
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return outcome
+
+
+def close_late(outcome: Future[socket.socket]) -> None:
+    """Close the socket of a dial that nobody waits for any more, as soon as there is one."""
+    outcome.add_done_callback(_close_result)
+
+
+def _close_result(outcome: Future[socket.socket]) -> None:
+    if outcome.exception() is None:
+        outcome.result().close()
+
+
 def open_socket(
     route: Route, host: str, port: int, *, shown: str, deadline: Deadline
 ) -> socket.socket:
@@ -78,54 +112,32 @@ def open_socket(
     Raises:
         TargetError: it cannot be opened, or not in time; `shown` names the target.
     """
-    answers: queue.SimpleQueue[socket.socket | OSError | TargetError] = queue.SimpleQueue()
-    abandoned = threading.Event()
 
-    def dial() -> None:
-        try:
-            answers.put(_dial(route, host, port, shown=shown, deadline=deadline))
-        except (OSError, TargetError) as error:
-            answers.put(error)
-        except UnicodeError:  # a label of the host name that IDNA cannot encode
-            answers.put(socket.gaierror(socket.EAI_NONAME, "no valid host name"))
-        if abandoned.is_set():
-            _close_unclaimed(answers)
+    def dial() -> socket.socket:
+        if route.namespace_pid is not None:
+            join_network(route.namespace_pid, shown)
+        if route.unix_path:
+            return dial_unix(route.unix_path, deadline.remaining_s)
+        return socket.create_connection((host, port), timeout=deadline.remaining_s)
 
-    threading.Thread(target=dial, name=f"dial {shown}", daemon=True).start()
+    outcome = in_own_thread(dial, f"dial {shown}")
     try:
-        answer = answers.get(timeout=deadline.remaining_s)
-    except queue.Empty:
-        raise timed_out(shown, deadline.timeout_s) from None
-    finally:  # Ctrl-C comes here as well
-        abandoned.set()
-        _close_unclaimed(answers)
-    if isinstance(answer, TargetError):
-        raise answer
-    if isinstance(answer, OSError):
-        if isinstance(answer, TimeoutError):
-            raise timed_out(shown, deadline.timeout_s) from answer
-        raise dial_failed(shown, answer) from answer
-    answer.settimeout(deadline.remaining_s)
-    deadline.guard(answer)
-    return answer
+        opened = outcome.result(deadline.remaining_s)
+    except TimeoutError as error:
+        close_late(outcome)
+        raise timed_out(shown, deadline.timeout_s) from error
+    except OSError as error:
+        raise dial_failed(shown, error) from error
+    except BaseException:  # Ctrl-C, for one
+        close_late(outcome)
+        raise
+    opened.settimeout(deadline.remaining_s)
+    deadline.guard(opened)
+    return opened
 
 
-def _close_unclaimed(answers: queue.SimpleQueue[socket.socket | OSError | TargetError]) -> None:
-    with contextlib.suppress(queue.Empty):
-        late = answers.get_nowait()
-        if isinstance(late, socket.socket):
-            late.close()
-
-
-def _dial(route: Route, host: str, port: int, *, shown: str, deadline: Deadline) -> socket.socket:
-    if route.namespace_pid is not None:
-        _join_network(route.namespace_pid, shown)
-    if route.unix_path:
-        return _dial_unix(route.unix_path, deadline.remaining_s)
-    return socket.create_connection((host, port), timeout=deadline.remaining_s)
-
-
-def _dial_unix(path: str, timeout_s: float) -> socket.socket:
+def dial_unix(path: str, timeout_s: float) -> socket.socket:
+    """Return a socket connected to a unix stream socket, of any length of path or abstract."""
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     opened.settimeout(timeout_s)
     try:
@@ -150,7 +162,7 @@ def _connect_by_folder(opened: socket.socket, path: Path) -> None:
         os.close(folder)
 
 
-def _join_network(pid: int, shown: str) -> None:
+def join_network(pid: int, shown: str) -> None:
     """Move the calling thread into the network namespace of `pid` (setns(2)), for good.
 
     `os.setns` exists from Python 3.12 on only, hence the C library.

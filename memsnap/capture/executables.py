@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from memsnap.attribution import NO_TYPES, Answers, Attributor
+from memsnap.attribution import NO_TYPES, Attributor, Known
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
 from memsnap.gobin.executable import Executable
 from memsnap.gobin.image import open_image
@@ -19,13 +19,13 @@ _MOST_CANDIDATES = 20  # of them, compared with a profile
 
 
 class Memory(Protocol):
-    """Keeps answers between runs, by build; see `storage.typecache`."""
+    """Keeps what is known of builds between runs; see `storage.typecache`."""
 
-    def load(self, build: str) -> Answers:
+    def load(self, build: str) -> Known:
         """Return what is known of a build."""
         ...
 
-    def save(self, build: str, answers: Answers) -> None:
+    def save(self, build: str, known: Known) -> None:
         """Keep what is known of a build."""
         ...
 
@@ -33,25 +33,46 @@ class Memory(Protocol):
 class TypeSource:
     """Where executables come from: a file, a folder of builds, or the process itself.
 
-    Executables stay open for the snapshots of one series, and what was resolved goes to `memory`
-    in the end.  Use it as a context manager.
+    Executables stay open for the snapshots that follow, those used last where they are many, and
+    what was resolved goes to `memory` when one is closed.  Use it as a context manager.
     """
 
-    def __init__(self, *, file: str = "", folder: str = "", memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        file: str = "",
+        folder: str = "",
+        memory: Memory | None = None,
+        most_open: int = 32,
+    ) -> None:
         if file and folder:
             raise UsageError("give either --exe FILE or --exe-dir DIR")
         self._file, self._folder, self._memory = file, folder, memory
+        self._most_open = most_open
         self._open: dict[tuple[str, int | None], Attributor] = {}
 
     def __enter__(self) -> "TypeSource":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for attributor in self._open.values():
-            build = attributor.executable.image.go_build_id
-            if self._memory and build and attributor.is_extended:
-                self._memory.save(build, attributor.answers)
-            attributor.executable.close()
+        self.close()
+
+    @property
+    def open_files(self) -> tuple[str, ...]:
+        """The paths of what is open, the one used last at the end."""
+        return tuple(path for path, _ in self._open)
+
+    def close(self) -> None:
+        """Close all executables, and keep what was found out about them."""
+        while self._open:
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        attributor = self._open.pop(next(iter(self._open)))
+        build = attributor.executable.image.content_id
+        if self._memory and build and attributor.is_extended:
+            self._memory.save(build, attributor.known)
+        attributor.executable.close()
 
     def attribute(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types.
@@ -61,7 +82,7 @@ class TypeSource:
         """
         process = snapshot.capture.process
         if self._file:
-            return self._by(self._file, snapshot)
+            return self.attribute_by(self._file, snapshot)
         if self._folder:
             return self._by_folder(Path(self._folder), snapshot)
         if process.pid is None:
@@ -72,7 +93,7 @@ class TypeSource:
         # The link of /proc leads to the file that runs, though it be deleted or replaced, and
         # into containers.
         path, name = f"/proc/{process.pid}/exe", process.executable or f"pid {process.pid}"
-        return self._by(path, snapshot, name=name, started=process.start_time_ns)
+        return self.attribute_by(path, snapshot, name=name, started=process.start_time_ns)
 
     def attribute_if_possible(self, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types, or as it is with a note that says why it has none."""
@@ -84,19 +105,23 @@ class TypeSource:
             capture = snapshot.capture
             return replace(snapshot, capture=replace(capture, notes=(*capture.notes, note)))
 
-    def _by(
+    def attribute_by(
         self, path: str, snapshot: Snapshot, *, name: str = "", started: int | None = None
     ) -> Snapshot:
         """Return `snapshot` with types of the executable at `path`, which errors call `name`.
 
-        `started` tells processes of one id apart.
+        `started` tells processes of one id apart.  Raises as `attribute`.
         """
-        if (path, started) not in self._open:
+        attributor = self._open.pop((path, started), None)
+        if attributor is None:
             executable = Executable.open(path, name=name or path)
-            build = executable.image.go_build_id
+            build = executable.image.content_id
             known = self._memory.load(build) if self._memory and build else None
-            self._open[path, started] = Attributor(executable, known)
-        return self._open[path, started].attribute(snapshot)
+            attributor = Attributor(executable, known)
+        self._open[path, started] = attributor  # the one used last
+        if len(self._open) > self._most_open:
+            self._close_oldest()
+        return attributor.attribute(snapshot)
 
     def _by_folder(self, folder: Path, snapshot: Snapshot) -> Snapshot:
         """Return `snapshot` with types of the file below `folder` that is its build."""
@@ -104,7 +129,7 @@ class TypeSource:
         refusals = []
         for path in candidates:
             try:
-                return self._by(str(path), snapshot)
+                return self.attribute_by(str(path), snapshot)
             except (FileError, FormatError) as error:
                 refusals.append(error)
         if len(refusals) == 1:

@@ -9,7 +9,7 @@ import http.client
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from memsnap.errors import TargetError
 from memsnap.units import format_bytes, format_duration
@@ -47,6 +47,22 @@ class NamespaceRefused(TargetError):
     """The network namespace of a process may not be entered."""
 
 
+class ProcessGone(TargetError):
+    """The process of a PID ended, or another has its PID by now."""
+
+
+class TimedOut(TargetError):
+    """No complete answer came within the deadline."""
+
+
+class TooLarge(TargetError):
+    """The answer is above the limit of size."""
+
+
+class StatusRefused(TargetError):
+    """The answer has another HTTP status than 200."""
+
+
 def dial_failed(shown: str, error: OSError) -> TargetError:
     """Return the error for a socket that could not be opened."""
     if isinstance(error, socket.gaierror):
@@ -62,7 +78,7 @@ def dial_failed(shown: str, error: OSError) -> TargetError:
 def namespace_refused(shown: str, pid: int, error: OSError) -> TargetError:
     """Return the error for a network namespace that memsnap may not enter."""
     if error.errno == errno.ENOENT:
-        return TargetError(f"{shown}: process {pid} is gone", hint="give a running process")
+        return ProcessGone(f"{shown}: process {pid} is gone", hint="give a running process")
     return NamespaceRefused(
         f"{shown}: process {pid} listens in a network namespace that memsnap may not enter "
         f"({os.strerror(error.errno or 0).lower()})",
@@ -73,7 +89,7 @@ def namespace_refused(shown: str, pid: int, error: OSError) -> TargetError:
 
 def timed_out(shown: str, timeout_s: float) -> TargetError:
     """Return the error for a request that was not complete at its deadline."""
-    return TargetError(
+    return TimedOut(
         f"{shown}: no complete answer within {format_duration(timeout_s)}",
         hint="the target is slow, or speaks no HTTP; allow more time with --timeout",
     )
@@ -81,7 +97,7 @@ def timed_out(shown: str, timeout_s: float) -> TargetError:
 
 def too_large(shown: str, max_bytes: int) -> TargetError:
     """Return the error for a body above the limit."""
-    return TargetError(
+    return TooLarge(
         f"{shown}: the answer is larger than {format_bytes(max_bytes)}",
         hint="raise the limit with --max-size if the target is to be trusted",
     )
@@ -99,32 +115,84 @@ def status_error(shown: str, status: int) -> TargetError:
     """Return the error for an answer with another HTTP status than 200."""
     phrase = http.client.responses.get(status, "")
     hint = _STATUS_HINTS.get(status, "look into the log of the service for the reason")
-    return TargetError(f"{shown}: answered {status} {phrase}".rstrip(), hint=hint)
+    return StatusRefused(f"{shown}: answered {status} {phrase}".rstrip(), hint=hint)
 
 
-def request_failed(shown: str, error: BaseException) -> TargetError:
+def file_unreadable(shown: str, path: str, error: OSError) -> TargetError:
+    """Return the error for a file of certificates or keys that cannot be read."""
+    reason = os.strerror(error.errno).lower() if error.errno else "it cannot be read"
+    return TargetError(
+        f"{shown}: {path}: {reason}", hint="the files of --ca, --cert and --key must be readable"
+    )
+
+
+def proxy_unreadable(shown: str) -> TargetError:
+    """Return the error for a proxy of the environment that is no URL."""
+    return TargetError(
+        f"{shown}: the proxy that the environment names is no URL",
+        hint="set http_proxy and https_proxy to http://host:port, or list the host in no_proxy",
+    )
+
+
+def proxy_unsupported(shown: str) -> TargetError:
+    """Return the error for a proxy that speaks something else than HTTP."""
+    return TargetError(
+        f"{shown}: the proxy that the environment names is no HTTP proxy",
+        hint="give an HTTP proxy, or list the host in no_proxy",
+    )
+
+
+def tunnel_refused(shown: str) -> TargetError:
+    """Return the error for a proxy that opens no connection to the target."""
+    return TargetError(
+        f"{shown}: the proxy does not connect to the target",
+        hint="may the proxy reach it? Else list the host in no_proxy",
+    )
+
+
+def closed_unanswered(shown: str) -> TargetError:
+    """Return the error for a connection that ended before an answer began."""
+    return TargetError(
+        f"{shown}: the connection was closed without an answer",
+        hint="does this port speak HTTP, or only TLS (https://)?",
+    )
+
+
+def not_http(shown: str) -> TargetError:
+    """Return the error for an answer that cannot be read as HTTP."""
+    return TargetError(
+        f"{shown}: the answer is not HTTP",
+        hint="give the port that serves pprof; if it is a TLS port, write https://",
+    )
+
+
+def cut_short(shown: str) -> TargetError:
+    """Return the error for a connection that ended before the answer was complete."""
+    return TargetError(
+        f"{shown}: the connection ended in the middle of the answer",
+        hint="did the service stop, or does a proxy cut long answers? Try again",
+    )
+
+
+Meanings = Mapping[type[BaseException], Callable[[str], TargetError]]
+"""What the exceptions of an HTTP library mean: the first that fits decides."""
+
+
+def request_failed(shown: str, error: BaseException, meanings: Meanings) -> TargetError:
     """Return the error for a request that broke after the socket was open.
 
     The cause is found along the chain of exceptions, since HTTP libraries wrap it several times.
+    TLS comes first, as it says most; else the first cause that has a meaning or is a lost
+    connection.
     """
-    for cause in _causes(error):
+    causes = tuple(_causes(error))
+    for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return _tls_failed(shown, cause)
-        if isinstance(cause, http.client.RemoteDisconnected):
-            return TargetError(
-                f"{shown}: the connection was closed without an answer",
-                hint="does this port speak HTTP, or only TLS (https://)?",
-            )
-        if isinstance(cause, http.client.BadStatusLine):
-            return TargetError(
-                f"{shown}: the answer is not HTTP",
-                hint="give the port that serves pprof; if it is a TLS port, write https://",
-            )
-        if isinstance(cause, http.client.IncompleteRead):
-            return TargetError(
-                f"{shown}: the connection ended in the middle of the answer",
-                hint="did the service stop, or does a proxy cut long answers? Try again",
-            )
+    for cause in causes:
+        for kind, mean in meanings.items():
+            if isinstance(cause, kind):
+                return mean(shown)
         if isinstance(cause, ConnectionError):
             reason = os.strerror(cause.errno).lower() if cause.errno else "connection lost"
             return TargetError(

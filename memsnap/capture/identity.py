@@ -7,14 +7,21 @@ from urllib.parse import urlsplit
 
 from memsnap.capture.command import parse_command, without_secrets
 from memsnap.capture.endpoint import Endpoint, is_loopback
-from memsnap.capture.fetch import fetch
+from memsnap.capture.exchange import Steps, get
+from memsnap.capture.failures import ProcessGone
 from memsnap.capture.probe import Located
-from memsnap.capture.process import ProcessFacts, command_line, memory_and_process, start_time
+from memsnap.capture.process import (
+    ProcessFacts,
+    command_line,
+    memory_and_process,
+    read_memory,
+    start_time,
+)
 from memsnap.capture.sockets import find_tcp_owner, find_unix_owner
 from memsnap.capture.target import Target
 from memsnap.errors import TargetError
 from memsnap.pprof.profile import Profile
-from memsnap.snapshot import Process
+from memsnap.snapshot import Process, ProcessMemory
 
 # Names of executables that say nothing of the service; then the module's name is better.
 _GENERIC = frozenset({"", "main", "app", "server", "service", "exe", "bin", "__debug_bin"})
@@ -34,7 +41,7 @@ class Identity:
         return match is not None and (int(match[1]), int(match[2])) < (major, minor)
 
 
-def identify(target: Target, place: Located, heap: Profile) -> Identity:
+def identify(target: Target, place: Located, heap: Profile) -> Steps[Identity]:
     """Return who answered at `place`.
 
     Behind a URL or socket, a local process is named only if it both listens there and has the
@@ -46,17 +53,36 @@ def identify(target: Target, place: Located, heap: Profile) -> Identity:
     facts: ProcessFacts | None
     command: tuple[str, ...] = ()
     if place.pid is not None:
-        if start_time(place.pid) != place.start_time_ns:
-            raise TargetError(
-                f"pid:{place.pid}: the process ended during the capture, and another has its PID",
-                hint="look up the PID of the new process",
-            )
+        _check_alive(place.pid, place.start_time_ns)
         facts = memory_and_process(place.pid)
     else:
-        command = _ask_command(place)
+        command = yield from _ask_command(place)
         facts = _facts_of_owner(place.endpoint, command)
     process = facts.process if facts else Process(command=without_secrets(command))
     return Identity(process=process, service=name_service(process, heap, str(target)), facts=facts)
+
+
+def process_memory_of(place: Located) -> Steps[ProcessMemory | None]:
+    """Return the memory of the process at `place`; None unless it is one of this machine for sure.
+
+    Raises:
+        TargetError: the target is a process that ended, or whose PID was given to another.
+    """
+    pid = place.pid
+    if pid is None:
+        command = yield from _ask_command(place)
+        pid = _local_pid(place.endpoint, command)
+    else:
+        _check_alive(pid, place.start_time_ns)
+    return None if pid is None else read_memory(pid)
+
+
+def _check_alive(pid: int, started_ns: int | None) -> None:
+    if start_time(pid) != started_ns:
+        raise ProcessGone(
+            f"pid:{pid}: the process ended during the capture, and another has its PID",
+            hint="look up the PID of the new process",
+        )
 
 
 def name_service(process: Process, heap: Profile, target: str) -> str:
@@ -79,9 +105,9 @@ def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "service"
 
 
-def _ask_command(place: Located) -> tuple[str, ...]:
+def _ask_command(place: Located) -> Steps[tuple[str, ...]]:
     try:
-        answer = fetch(place.endpoint, place.access, f"{place.endpoint.prefix}/cmdline")
+        answer = yield from get(place.endpoint, place.access, f"{place.endpoint.prefix}/cmdline")
     except TargetError:
         return ()
     return parse_command(answer, place.access.max_bytes)
@@ -89,13 +115,19 @@ def _ask_command(place: Located) -> tuple[str, ...]:
 
 def _facts_of_owner(endpoint: Endpoint, command: tuple[str, ...]) -> ProcessFacts | None:
     """Return the facts of the local process behind an endpoint; None if there is none for sure."""
+    pid = _local_pid(endpoint, command)
     try:
-        pid = _owner(endpoint)
-        if pid is None or not command or command_line(pid) != command:
-            return None
-        return memory_and_process(pid)
+        return None if pid is None else memory_and_process(pid)
     except (OSError, TargetError):
         return None
+
+
+def _local_pid(endpoint: Endpoint, command: tuple[str, ...]) -> int | None:
+    try:
+        pid = _owner(endpoint)
+    except OSError:
+        return None
+    return pid if pid is not None and command and command_line(pid) == command else None
 
 
 def _owner(endpoint: Endpoint) -> int | None:

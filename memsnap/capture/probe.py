@@ -1,14 +1,13 @@
 """Finds pprof among the listening sockets of a process, and makes sure whose answer it is."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from memsnap.capture.access import Access
 from memsnap.capture.command import is_command
 from memsnap.capture.endpoint import Endpoint, Route, unix_endpoint
-from memsnap.capture.failures import NamespaceRefused, status_error
-from memsnap.capture.fetch import fetch
+from memsnap.capture.exchange import Steps, get, together
+from memsnap.capture.failures import NamespaceRefused, ProcessGone, status_error
 from memsnap.capture.process import command_line, start_time
 from memsnap.capture.routes import PLAIN, prefixes_to_probe
 from memsnap.capture.sockets import (
@@ -60,7 +59,7 @@ class _Finding:
     speaks_http: bool = True
 
 
-def probe(pid: int, access: Access, prefix: str | None = None) -> Located:
+def probe(pid: int, access: Access, prefix: str | None = None) -> Steps[Located]:
     """Return the pprof endpoint of a process; `prefix` is tried before the usual ones.
 
     The one that answers `cmdline` with the process's own command line wins; else the first that
@@ -80,9 +79,9 @@ def probe(pid: int, access: Access, prefix: str | None = None) -> Located:
         max_bytes=min(access.max_bytes, _PROBE_MAX_BYTES),
         insecure=not access.ca_file,
     )
-    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:  # those that never answer cost their time
-        probed = pool.map(lambda one: _probe(pid, one, quick, prefix), listeners)
-        findings = [finding for each in probed for finding in each]
+    parts = [_probe(pid, listener, quick, prefix) for listener in listeners]
+    probed = yield from together(parts, at_once=_PROBES_AT_ONCE)  # some may never answer
+    findings = [finding for each in probed for finding in each]
     good = [finding for finding in findings if finding.is_pprof]
     if not good:
         raise TargetError(
@@ -110,15 +109,18 @@ def _listeners(pid: int) -> tuple[Listener, ...]:
             "the URL of its pprof",
         ) from error
     except OSError as error:
-        raise TargetError(f"pid:{pid}: the process ended", hint="give a running process") from error
+        raise ProcessGone(f"pid:{pid}: the process ended", hint="give a running process") from error
 
 
-def _probe(pid: int, listener: Listener, access: Access, prefix: str | None) -> list[_Finding]:
+def _probe(
+    pid: int, listener: Listener, access: Access, prefix: str | None
+) -> Steps[list[_Finding]]:
     """Return what each address of a listener answers, up to the first that speaks HTTP."""
     findings = []
     for endpoint in _endpoints(pid, listener):
-        findings.append(_probe_endpoint(pid, endpoint, access, prefix))
-        if findings[-1].speaks_http:
+        finding = yield from _probe_endpoint(pid, endpoint, access, prefix)
+        findings.append(finding)
+        if finding.speaks_http:
             break
     return findings
 
@@ -143,7 +145,9 @@ def _endpoints(pid: int, listener: Listener) -> Iterator[Endpoint]:
             yield unix_endpoint(path, reached_at=reached_at)
 
 
-def _probe_endpoint(pid: int, endpoint: Endpoint, access: Access, prefix: str | None) -> _Finding:
+def _probe_endpoint(
+    pid: int, endpoint: Endpoint, access: Access, prefix: str | None
+) -> Steps[_Finding]:
     """Try the prefixes of one endpoint until one answers as pprof.
 
     A TLS port tells a plain request so (net/http's server, "HTTP request to an HTTPS server");
@@ -153,14 +157,14 @@ def _probe_endpoint(pid: int, endpoint: Endpoint, access: Access, prefix: str | 
     for path in prefixes_to_probe(prefix):
         place = replace(endpoint, prefix=path)
         try:
-            answer = fetch(place, access, f"{path}/cmdline", follow=False)
+            answer = yield from get(place, access, f"{path}/cmdline", follow=False)
             if is_command(answer, command, access.max_bytes):
                 return _Finding(endpoint=place, is_pprof=True, same_process=True)
             if b"to an HTTPS server" in answer.body and place.origin.startswith("http:"):
-                return _probe_endpoint(pid, _with_tls(endpoint), access, prefix)
+                return (yield from _probe_endpoint(pid, _with_tls(endpoint), access, prefix))
             if answer.status in {401, 403}:
                 refused = refused or status_error(f"{path}/cmdline", answer.status)
-            elif _answers_heap(place, access):
+            elif (yield from _answers_heap(place, access)):
                 return _Finding(endpoint=place, is_pprof=True)
         except TargetError as error:
             return _broken(place, error)
@@ -193,8 +197,8 @@ def _with_tls(endpoint: Endpoint) -> Endpoint:
     )
 
 
-def _answers_heap(endpoint: Endpoint, access: Access) -> bool:
-    answer = fetch(endpoint, access, f"{endpoint.prefix}/heap", PLAIN, follow=False)
+def _answers_heap(endpoint: Endpoint, access: Access) -> Steps[bool]:
+    answer = yield from get(endpoint, access, f"{endpoint.prefix}/heap", PLAIN, follow=False)
     if answer.status != 200:
         return False
     try:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from memsnap.capture.cgroup import cgroup_memory
 from memsnap.capture.command import without_secrets
-from memsnap.capture.gobuild import GoBuild, read_build
+from memsnap.capture.failures import ProcessGone
 from memsnap.errors import TargetError
+from memsnap.gobin.buildinfo import Build, read_build
 from memsnap.snapshot import Process, ProcessMemory
 
 _STATUS_FIELDS = {
@@ -50,10 +51,10 @@ def memory_and_process(pid: int) -> ProcessFacts:
         executable=executable,
         build_id=build.build_id,
         go_build_id=build.go_build_id,
-        go_version=build.go_version,
-        module=build.module,
-        module_version=build.module_version,
-        vcs_revision=build.vcs_revision,
+        go_version=build.info.go_version,
+        module=build.info.module.path,
+        module_version=build.info.module.version,
+        vcs_revision=build.info.vcs_revision,
     )
     return ProcessFacts(process=process, memory=read_memory(pid), notes=tuple(notes))
 
@@ -78,7 +79,7 @@ def start_time(pid: int) -> int:
     )
     state, *fields = stat.rpartition(")")[2].split() or [""]
     if state in {"", "Z", "X"} or boot_s is None:  # a zombie has ended, though it is not reaped
-        raise TargetError(
+        raise ProcessGone(
             f"pid:{pid}: there is no such process",
             hint="look it up with pgrep; from inside a container only its own processes are seen",
         )
@@ -137,16 +138,16 @@ def _kilobytes(value: str) -> int:
     return int(value.split()[0]) * 1024
 
 
-def _read_build(pid: int) -> tuple[GoBuild, str]:
+def _read_build(pid: int) -> tuple[Build, str]:
     """Return the build behind /proc/PID/exe, which opens even a deleted file, and a note."""
     try:
         build = read_build(f"/proc/{pid}/exe")
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        return GoBuild(), f"The executable of process {pid} could not be read: {reason}."
+        return Build(), f"The executable of process {pid} could not be read: {reason}."
     if build is None:
-        return GoBuild(), f"The executable of process {pid} is no ELF file."
-    if not build.go_version:
+        return Build(), f"The executable of process {pid} is no ELF file."
+    if not build.info.go_version:
         return build, f"The executable of process {pid} has no readable Go build info."
     return build, ""
 

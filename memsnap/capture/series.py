@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from memsnap.capture.access import DEFAULT_ACCESS, Access
+from memsnap.capture.blocking import locate, visit
+from memsnap.capture.failures import ProcessGone
 from memsnap.capture.probe import Located
 from memsnap.capture.process import start_time
 from memsnap.capture.target import PidTarget, Target
-from memsnap.capture.visit import Options, Progress, locate, visit
-from memsnap.errors import MemsnapError, TargetError, UsageError
+from memsnap.capture.visit import Options, Progress
+from memsnap.errors import MemsnapError, UsageError
 from memsnap.snapshot import Snapshot
 
 
@@ -122,7 +124,7 @@ def _captures(
 
 def _check_alive(target: Target, started_ns: int | None) -> None:
     if isinstance(target, PidTarget) and start_time(target.pid) != started_ns:
-        raise TargetError(
+        raise ProcessGone(
             f"{target}: the process ended, and another has its PID",
             hint="look up the PID of the new process",
         )

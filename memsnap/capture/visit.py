@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from memsnap.capture.access import DEFAULT_ACCESS, Access
+from memsnap.capture.access import Access
 from memsnap.capture.counters import Counters
 from memsnap.capture.endpoint import endpoint_of
-from memsnap.capture.fetch import Answer, fetch, fetch_ok
+from memsnap.capture.exchange import Answer, Steps, get, get_ok
 from memsnap.capture.gcproof import prove_gc
 from memsnap.capture.identity import Identity, identify
 from memsnap.capture.observer import shows_earlier_profile
@@ -42,39 +42,14 @@ class Options:
     goroutines: bool = True
 
 
-def capture(
-    target: Target,
-    access: Access = DEFAULT_ACCESS,
-    *,
-    gc: bool = True,
-    warm_up: bool | None = None,
-    goroutines: bool = True,
-    prefix: str | None = None,
-    progress: Progress | None = None,
-) -> Snapshot:
-    """Visit `target` once and return what it answered.
-
-    `gc`, `warm_up` and `goroutines` are those of `Options`.  `prefix` overrides where pprof is
-    (for a PID: where it is looked for first).  `progress` is called with a word or two at each
-    step.
-
-    Raises:
-        TargetError: the target cannot be found or reached, or does not answer as pprof.
-        FormatError: it answers with something that is no heap profile.
-    """
-    options = Options(gc=gc, warm_up=warm_up, goroutines=goroutines)
-    place = locate(target, access, prefix)
-    return visit(target, place, options=options, progress=progress)
-
-
-def locate(target: Target, access: Access, prefix: str | None = None) -> Located:
+def locate_steps(target: Target, access: Access, prefix: str | None = None) -> Steps[Located]:
     """Return where to visit `target`; only a PID takes requests to find that out.
 
     Raises:
         TargetError: as `probe`.
     """
     if isinstance(target, PidTarget):
-        return probe(target.pid, access, prefix)
+        return (yield from probe(target.pid, access, prefix))
     if prefix is not None:
         target = replace(target, prefix=parse_prefix(prefix))
     if isinstance(target, HttpTarget):
@@ -82,31 +57,33 @@ def locate(target: Target, access: Access, prefix: str | None = None) -> Located
     return Located(endpoint=endpoint_of(target), access=access)
 
 
-def visit(
+def visit_steps(
     target: Target,
     place: Located,
     *,
     options: Options | None = None,
     progress: Progress | None = None,
-) -> Snapshot:
+) -> Steps[Snapshot]:
     """Return the snapshot of one visit to a located target.
 
     Raises:
-        TargetError, FormatError: as `capture`; also if the process ended or was replaced.
+        TargetError: the target cannot be reached, does not answer as pprof, or its process ended
+            or was replaced.
+        FormatError: it answers with something that is no heap profile.
     """
     options, progress = options or Options(), progress or _no_progress
     began = time.monotonic()
     counters = Counters(place)
-    heap = _take_heap(place, counters, options, progress)
+    heap = yield from _take_heap(place, counters, options, progress)
     progress("counters")
-    stats = counters.best(len(heap.profile))
-    identity = identify(target, place, heap.profile)
+    stats = yield from counters.best(len(heap.profile))
+    identity = yield from identify(target, place, heap.profile)
     goroutines = leaks = _Extra()
     if options.goroutines:
         progress("goroutines")
-        goroutines = _take_goroutines(place)
+        goroutines = yield from _take_goroutines(place)
         progress("goroutine leaks")
-        leaks = _take_leaks(place, identity)
+        leaks = yield from _take_leaks(place, identity)
     facts = identity.facts
     described = Capture(
         target=str(target),
@@ -163,37 +140,40 @@ def _no_progress(_: str) -> None:
     return None
 
 
-def _take_heap(place: Located, counters: Counters, options: Options, progress: Progress) -> _Heap:
+def _take_heap(
+    place: Located, counters: Counters, options: Options, progress: Progress
+) -> Steps[_Heap]:
     """Return the heap profile, the second one where the first was the process's first ever."""
     progress("heap")
-    heap = _fetch_heap(place, counters, gc=options.gc)
+    heap = yield from _fetch_heap(place, counters, gc=options.gc)
     wanted = options.warm_up
     if wanted is None:
         wanted = not shows_earlier_profile(heap.profile)
     if wanted:
         progress("heap, after a warm-up")
-        heap = _fetch_heap(place, counters, gc=options.gc)
+        heap = yield from _fetch_heap(place, counters, gc=options.gc)
     return heap
 
 
-def _fetch_heap(place: Located, counters: Counters, *, gc: bool) -> _Heap:
-    before = counters.cheap() if gc else None
+def _fetch_heap(place: Located, counters: Counters, *, gc: bool) -> Steps[_Heap]:
+    before = (yield from counters.cheap()) if gc else None
     path = f"{place.endpoint.prefix}/heap"
-    answer = fetch_ok(place.endpoint, place.access, path, WITH_GC if gc else PLAIN)
+    answer = yield from get_ok(place.endpoint, place.access, path, WITH_GC if gc else PLAIN)
     profile = read(answer.body, name=answer.url, max_bytes=place.access.max_bytes)
     heap_samples(profile, name=answer.url)  # refuses what is no heap profile
     return _Heap(profile=profile, answer=answer, stats_before=before)
 
 
-def _take_goroutines(place: Located) -> _Extra:
+def _take_goroutines(place: Located) -> Steps[_Extra]:
     try:
-        answer = fetch_ok(place.endpoint, place.access, f"{place.endpoint.prefix}/goroutine")
+        path = f"{place.endpoint.prefix}/goroutine"
+        answer = yield from get_ok(place.endpoint, place.access, path)
         return _read_extra(place, answer)
     except (TargetError, FormatError) as error:
         return _Extra(notes=(f"The goroutines could not be had: {error.message}.",))
 
 
-def _take_leaks(place: Located, identity: Identity) -> _Extra:
+def _take_leaks(place: Located, identity: Identity) -> Steps[_Extra]:
     """Return the goroutines that nothing can wake: Go has the profile from 1.27 on.
 
     Go 1.26 has it as an experiment; every other release answers 404.
@@ -202,7 +182,7 @@ def _take_leaks(place: Located, identity: Identity) -> _Extra:
         return _Extra()
     path = f"{place.endpoint.prefix}/goroutineleak"
     try:
-        answer = fetch(place.endpoint, place.access, path)
+        answer = yield from get(place.endpoint, place.access, path)
         return _read_extra(place, answer) if answer.status == 200 else _Extra()
     except (TargetError, FormatError) as error:
         return _Extra(notes=(f"The goroutine leak profile could not be had: {error.message}.",))

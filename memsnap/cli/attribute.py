@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 from memsnap.units import format_bytes
 
 
@@ -17,6 +17,7 @@ from memsnap.units import format_bytes
 @click.option(
     "-o", "--output", default="", metavar="FILE", help="Where to write. Default: the same file."
 )
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def attribute(source: str, **given: Any) -> int:
     """Add the Go type of every allocation site to a capture.
@@ -29,6 +30,7 @@ def attribute(source: str, **given: Any) -> int:
     memsnap attribute heap.pb.gz --exe-dir /srv/builds -o heap.snap
     """
     from memsnap.api import is_target
+    from memsnap.archive.references import is_reference
     from memsnap.capture.executables import TypeSource
     from memsnap.errors import UsageError
     from memsnap.storage.snapfile import to_bytes
@@ -37,9 +39,10 @@ def attribute(source: str, **given: Any) -> int:
     if bool(given["exe"]) == bool(given["exe_dir"]):
         raise UsageError("give either --exe FILE or --exe-dir DIR")
     output = given["output"] or source
-    if not given["output"] and (is_target(source) or not source.endswith(".snap")):
+    is_file = not is_target(source) and not is_reference(source)
+    if not given["output"] and not (is_file and source.endswith(".snap")):
         raise UsageError(f"{source} is no .snap file to add to", hint="give -o FILE.snap")
-    (snapshot,) = options.load_all((source,), given)
+    snapshot = options.load_one(source, given)
     with TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache()) as types:
         typed = types.attribute(snapshot)
     options.write_out(output, to_bytes(typed))

@@ -35,9 +35,9 @@ def demo(seconds: float, keep: Path | None, as_json: bool) -> int:
     from memsnap.analysis.diff import diff
     from memsnap.analysis.rows import Sort
     from memsnap.analysis.table import By
+    from memsnap.capture.blocking import capture
     from memsnap.capture.executables import TypeSource
     from memsnap.capture.target import PidTarget
-    from memsnap.capture.visit import capture
     from memsnap.demo.service import demo as service_running
     from memsnap.storage.snapfile import load, save
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,16 +42,19 @@ SORT = click.Choice(["confidence", "growth", "after", "survived", "allocated", "
     metavar="'growth>5MB'",
     help="Exit with 3 if so: growth, low (of any row), total, heap, rss, findings.",
 )
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def diff(sources: tuple[str, ...], **given: Any) -> int:
     """Say what survives and what grows from capture A to the last one.
 
     A, B, ... are .snap files or any heap profiles, the oldest first; `pid:4711`, `http://...` or
-    `unix:...` takes a capture on the spot.  Captures in between sharpen the verdicts.
+    `unix:...` takes a capture on the spot; `store:TARGET@-1h` is one of a store, and
+    `store:TARGET@-1h..now` all in between, which sharpen the verdicts.
 
     \b
     memsnap diff a.snap b.snap
     memsnap diff a.snap b.snap --in '(*Server).handle' --by line
+    memsnap diff store:shop@-1h store:shop@now
     memsnap diff before.pb.gz http://localhost:6060 --fail-on 'growth>5MB'
     """
     from memsnap.analysis.diff import diff as compare
@@ -101,4 +104,6 @@ def render(result: "Diff", given: dict[str, Any]) -> "str | Iterator[str]":
         return render_diff_markdown(result, by=by, sort=sort, limit=limit)
     from memsnap.report.terminal import render_diff
 
-    return render_diff(result, by=by, sort=sort, limit=limit, ink=options.terminal())
+    return render_diff(
+        result, by=by, sort=sort, limit=limit, ink=options.terminal(), again=options.again(given)
+    )

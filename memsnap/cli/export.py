@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 from memsnap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _SAMPLES = click.Choice(["inuse_space", "inuse_objects", "alloc_space", "alloc_o
     help="What folded stacks count. Default: inuse_space.",
 )
 @options.filter_options
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def export(source: str, **given: Any) -> int:
     """Convert one capture: a pprof profile, folded stacks, or a table of its sites.
@@ -70,7 +71,7 @@ def export(source: str, **given: Any) -> int:
         )
     from memsnap.analysis.live import live
 
-    (snapshot,) = options.load_all((source,), given)
+    snapshot = options.load_one(source, given)
     data = _written(live(snapshot, options.make_selection(given)), form, given["sample"])
     options.write_out(output, data)
     return 0

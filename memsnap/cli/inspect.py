@@ -75,10 +75,10 @@ def inspect(binary: str | None, **given: Any) -> int:
 def _opened(binary: str) -> "Executable":
     """Return the executable that a path or `pid:N` means."""
     from memsnap import api
-    from memsnap.gobin.inspection import open_executable
+    from memsnap.gobin.executable import Executable
 
     if not api.is_target(binary):
-        return open_executable(binary)
+        return Executable.open(binary)
     from memsnap.capture.process import start_time
     from memsnap.capture.target import PidTarget, parse_target
 
@@ -90,7 +90,7 @@ def _opened(binary: str) -> "Executable":
         )
     start_time(target.pid)  # says so where there is no such process
     # Opened by this link the file is the one that runs, even if it was replaced or removed.
-    return open_executable(f"/proc/{target.pid}/exe", name=str(target))
+    return Executable.open(f"/proc/{target.pid}/exe", name=str(target))
 
 
 def _show_summary(executable: "Executable", *, as_json: bool) -> None:

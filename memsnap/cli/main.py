@@ -31,9 +31,21 @@ _COMMANDS = {
     "attribute": ("memsnap.cli.attribute", "Add Go types to a capture, from its executable."),
     "export": ("memsnap.cli.export", "Convert a capture: pprof, folded, csv, json, parquet."),
     "inspect": ("memsnap.cli.inspect", "Say what memsnap reads of a Go executable."),
+    "list": ("memsnap.cli.list_command", "List targets, captures and failures of a store."),
+    "series": ("memsnap.cli.series", "Follow a site, a type or a counter over time."),
+    "pull": ("memsnap.cli.pull", "Write a capture of a store to a file."),
+    "import": ("memsnap.cli.import_command", "Put captures from files into a store."),
+    "serve": ("memsnap.cli.serve", "Collect captures of many services, for months."),
+    "db": ("memsnap.cli.db", "Look after the store: schema, size, retention."),
+    "config": ("memsnap.cli.config_command", "Check or show a configuration file."),
     "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
     "completion": ("memsnap.cli.completion", "Print the shell completion script."),
 }
+
+
+def command_names() -> tuple[str, ...]:
+    """Return the names of all commands, which are tables of the configuration too."""
+    return tuple(_COMMANDS)
 
 
 class _Terminated(BaseException):
@@ -52,8 +64,10 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(_COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        # A command may be called as no function can be: import, list.
+        names = (cmd_name, f"{cmd_name}_command")
+        commands = (getattr(module, name, None) for name in names)
+        return next((each for each in commands if isinstance(each, click.Command)), None)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader that leaves early (`head`) is no failure of it."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from memsnap import units
+from memsnap.archive.references import is_reference
 from memsnap.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _parsed(parse: Callable[[str], T], text: str) -> T:
 
 
 def source_argument(name: str, **settings: Any) -> Callable[[F], F]:
-    """Return an argument that takes files (completed by the shell), URLs and `pid:N`."""
+    """Return an argument that takes files (completed by the shell), URLs, `pid:N`, `store:N`."""
     return click.argument(name, type=click.Path(path_type=str), **settings)
 
 
@@ -91,9 +92,10 @@ def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 _FILTERS = [
     click.option("--focus", default="", metavar="TYPE", shell_complete=complete_types,
-                 help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'."),
+                 help="Only objects of this Go type: '*http.Request', '[]byte', 'map[string]*T'; "
+                 "with the import path, 'net/http.Request', if several are named alike."),
     click.option("--in", "function", default="", metavar="FUNC",
-                 help="Only stacks through this function."),
+                 help="Only stacks through this function: 'main.handle', '(*Server).handle'."),
     click.option("--package", default="", metavar="PATH", help="Only stacks through this package."),
     click.option("--file", default="", metavar="PATH", help="Only stacks through this file."),
     click.option("--min-bytes", type=size, default="0", metavar="SIZE",
@@ -145,12 +147,54 @@ def make_selection(given: dict[str, Any]) -> "Selection":
 
 
 def load_all(sources: tuple[str, ...], given: dict[str, Any]) -> "list[Snapshot]":
-    """Return the snapshots of all sources; live ones are visited with the access options."""
+    """Return the snapshots of all sources, more than one for a range of a store.
+
+    Live ones are visited with the access options; where references look, the options of
+    `stores` say.
+    """
     from memsnap import api
 
     live = any(api.is_target(source) for source in sources)
     access = make_access(given) if live else None
-    return [api.load(source, access=access, max_bytes=given["max_size"]) for source in sources]
+    stored = iter(_stored(sources, given))
+    return [
+        snapshot
+        for source in sources
+        for snapshot in (
+            next(stored)
+            if is_reference(source)
+            else [api.load(source, access=access, max_bytes=given["max_size"])]
+        )
+    ]
+
+
+def load_one(source: str, given: dict[str, Any]) -> "Snapshot":
+    """Return the one snapshot of a source; raises UsageError for a range of several."""
+    found = load_all((source,), given)
+    if len(found) > 1:
+        raise UsageError(
+            f"{source} are {len(found)} captures, and this command takes one",
+            hint="memsnap diff takes them all; memsnap list shows their ids",
+        )
+    return found[0]
+
+
+def _stored(sources: tuple[str, ...], given: dict[str, Any]) -> "list[list[Snapshot]]":
+    """Return the captures of all references, which one look at the store finds."""
+    references = [source for source in sources if is_reference(source)]
+    if not references:
+        return []
+    from memsnap.cli.stores import load_references
+
+    return load_references(references, given)
+
+
+def again(given: dict[str, Any]) -> str:
+    """Return the options that name the store or server, for commands that a report suggests."""
+    from shlex import quote
+
+    named = [(name, given.get(name)) for name in ("store", "server")]
+    return "".join(f" --{name} {quote(value)}" for name, value in named if value)
 
 
 def terminal() -> "Ink":
@@ -216,6 +260,13 @@ def write_out(path: str, data: bytes) -> None:
     from memsnap.storage.snapfile import write_atomically
 
     write_atomically(Path(path), data)
+
+
+def file_name(*parts: str) -> str:
+    """Return a name for a `.snap`, of letters that no shell minds."""
+    import re
+
+    return "-".join(re.sub(r"[^\w.]+", "_", part) for part in parts if part) + ".snap"
 
 
 def _write_bytes(data: bytes) -> None:

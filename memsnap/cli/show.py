@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 from memsnap.errors import UsageError
 
 BY = click.Choice(["site", "function", "line", "package", "type", "size"])
@@ -23,12 +23,13 @@ _ROWS = 10
     help="Sites to list.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (memsnap.show/1).")
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def show(source: str, **given: Any) -> int:
     """Describe one capture: whose it is, what its memory is made of, the largest sites.
 
     SOURCE is a .snap file or any heap profile; `pid:4711`, `http://...` or `unix:...` takes a
-    capture on the spot.
+    capture on the spot; `store:TARGET@-1h` is one of a store.
 
     \b
     memsnap show a.snap
@@ -37,7 +38,7 @@ def show(source: str, **given: Any) -> int:
     from memsnap import api
     from memsnap.analysis.live import live
 
-    (snapshot,) = options.load_all((source,), given)
+    snapshot = options.load_one(source, given)
     result, limit = live(snapshot), given["limit"]
     if given["as_json"]:
         from memsnap.report.document import json_text
@@ -48,7 +49,11 @@ def show(source: str, **given: Any) -> int:
     from memsnap.report.live import render_show
 
     is_file = not api.is_target(source)
-    click.echo(render_show(result, limit=limit, is_file=is_file, ink=options.terminal()))
+    click.echo(
+        render_show(
+            result, limit=limit, is_file=is_file, ink=options.terminal(), again=options.again(given)
+        )
+    )
     return 0
 
 
@@ -70,6 +75,7 @@ def show(source: str, **given: Any) -> int:
     help=f"Rows to print. Default: {_ROWS}; all of them as JSON.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (memsnap.top/1).")
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def top(source: str, **given: Any) -> int:
     """List what is live in one capture, the largest first, with 95 % limits.
@@ -87,7 +93,7 @@ def top(source: str, **given: Any) -> int:
             f"--sort cum needs functions, and the rows are by {by.value}",
             hint="--by function --sort cum",
         )
-    (snapshot,) = options.load_all((source,), given)
+    snapshot = options.load_one(source, given)
     result = live(snapshot, options.make_selection(given))
     if sort is LiveSort.ALLOCATED and result.totals.allocated is None:
         raise UsageError(

@@ -6,7 +6,8 @@ moves, loads, stores and jumps that carry an argument to a call; any other instr
 what it may write.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from memsnap.gobin.amd64_effects import (
@@ -414,6 +415,19 @@ def has_number(code: bytes, address: int, register: int, number: int) -> bool:
     return first is not None and (first.op, first.value) == (Op.CONST, number)
 
 
+def loads_of(code: bytes, start: int, address: int) -> Iterator[int]:
+    """Yield where the code from `start` on may load the word at `address`: MOVQ d(IP), register."""
+    for found in _LOAD.finditer(code):
+        end = found.end() + 4
+        if end > len(code):
+            return
+        if start + end + int.from_bytes(code[end - 4 : end], "little", signed=True) == address:
+            yield start + found.start()
+
+
+_LOAD = re.compile(rb"[\x48\x4c]\x8b[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
+
+
 def _undisturbed(code: bytes, address: int, register: int, start: bytes) -> Instruction | None:
     """Return the last instruction that begins with `start`, if straight code keeps its result."""
     at = code.rfind(start)
@@ -445,10 +459,12 @@ MACHINE = Machine(
     zero=-1,
     call_pushes=8,
     barrier_registers=1 << R11,
+    barrier_buffer=R11,
     duff_registers=mask_of(DI, SI),
     decode=decode,
     decode_some=decode_some,
     call_before=call_before,
     address_before=address_before,
     has_number=has_number,
+    loads_of=loads_of,
 )

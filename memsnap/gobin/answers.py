@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.kinds import AllocKind
-from memsnap.gobin.mapparts import part_of
+from memsnap.gobin.mapblocks import part_of
 from memsnap.gobin.names import readable
 from memsnap.gobin.site import Certainty, Site, unknown
 from memsnap.gobin.sizeclasses import fits, fits_many

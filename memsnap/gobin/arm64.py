@@ -335,6 +335,19 @@ def has_number(code: bytes, address: int, register: int, number: int) -> bool:
     return tuple(address_before(code, address, register)) == (number,)
 
 
+def loads_of(code: bytes, start: int, address: int) -> Iterator[int]:
+    """Yield where the code from `start` on may load the word at `address`: ADRP, then LDR."""
+    words = memoryview(code)[: len(code) & ~3].cast("I")
+    load = 0xF9400000 | (address & 0xFFF) >> 3 << 10
+    for index, word in enumerate(words[1:]):
+        if word & 0xFFFFFC00 != load or words[index] & 0x9F000000 != 0x90000000:
+            continue
+        pc = start + 4 * index
+        page = _address(words[index], pc)
+        if page[-1] == address & ~0xFFF and page[1] == word >> 5 & 31:
+            yield pc
+
+
 def _written(step: Instruction) -> Iterator[int]:
     if step.op is Op.CLOBBER:
         yield from (number for number in range(33) if step.dst >> number & 1)
@@ -354,10 +367,12 @@ MACHINE = Machine(
     zero=ZR,
     call_pushes=0,
     barrier_registers=1 << 25 | 1 << 27,
+    barrier_buffer=25,
     duff_registers=1 << 20 | 1 << 21 | 1 << 26 | 1 << 27,
     decode=decode,
     decode_some=decode_some,
     call_before=call_before,
     address_before=address_before,
     has_number=has_number,
+    loads_of=loads_of,
 )

@@ -1,14 +1,18 @@
-"""What a Go executable records about its own build: toolchain, modules, settings.
+"""What an executable records about its own build: build ids, toolchain, modules, settings.
 
 Layout: debug/buildinfo/buildinfo.go and runtime/debug/mod.go of Go 1.27; the same since 1.18.
+Before, the blob holds pointers, which are not followed.
 """
 
+import contextlib
 import itertools
+import mmap
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from memsnap.gobin.image import Image
+from memsnap.gobin.elf import PT_LOAD, Data, Elf, map_file, read_header
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGNMENT, _HEADER_BYTES = 16, 32
@@ -56,14 +60,48 @@ class BuildInfo:
         return (int(match[1]), int(match[2])) if match else None
 
 
-def read_build_info(image: Image) -> BuildInfo:
-    """Return what the executable says of its build; all empty where it says nothing readable."""
-    for address in itertools.islice(_places(image), _MAX_PLACES):
-        head = image.read_up_to(address, _HEADER_BYTES)
-        if len(head) < _HEADER_BYTES or not head[_FLAGS_AT] & _INLINE_STRINGS:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Which build a file is; empty texts are unknown."""
+
+    build_id: str = ""
+    go_build_id: str = ""
+    info: BuildInfo = field(default_factory=BuildInfo)
+
+
+def read_build(path: str | os.PathLike[str]) -> Build | None:
+    """Return what the ELF file at `path` says, for whichever machine it is; None for others.
+
+    Raises OSError where it cannot be opened or mapped, and FormatError where it is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        data = map_file(descriptor, name=str(path))
+    finally:
+        os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        if isinstance(data, mmap.mmap):
+            stack.enter_context(data)
+        return parse_build(data)
+
+
+def parse_build(data: Data) -> Build | None:
+    """Return what an ELF file's content says; None for what is none.  Damage stays unknown."""
+    header = read_header(data)
+    if header is None:
+        return None
+    file = Elf(data, header)
+    build_id, go_build_id = file.build_ids
+    return Build(build_id=build_id, go_build_id=go_build_id, info=parse_build_info(file))
+
+
+def parse_build_info(file: Elf) -> BuildInfo:
+    """Return what an executable says of its build; all empty where it says nothing readable."""
+    for at in itertools.islice(_places(file), _MAX_PLACES):
+        if not file.data[at + _FLAGS_AT] & _INLINE_STRINGS:
             continue
-        version, at = _string(image, address + _HEADER_BYTES)
-        framed, _ = _string(image, at)
+        version, at = _string(file.data, at + _HEADER_BYTES)
+        framed, _ = _string(file.data, at)
         text = version.decode("utf-8", "replace")
         if not re.match(r"go\d|devel", text):
             continue
@@ -120,29 +158,29 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) >= 2 and text[0] == text[-1] == "`" else text
 
 
-def _places(image: Image) -> Iterator[int]:
-    """Yield where the blob may be: its section, then the data segments."""
-    section = image.sections.get(".go.buildinfo")
-    if section and image.holds(section.address, section.size):
-        yield from image.find(
-            _MAGIC, section.address, section.address + section.size, align=_ALIGNMENT
-        )
-    for segment in image.segments:
-        if segment.writable:
-            yield from image.find(_MAGIC, segment.address, segment.end, align=_ALIGNMENT)
+def _places(file: Elf) -> Iterator[int]:
+    """Yield file offsets of what may be the blob: in its section, then in the data segments."""
+    section = file.sections.get(".go.buildinfo")
+    spans = [(section.offset, section.size)] if section else []
+    spans += [(s.offset, s.file_size) for s in file.segments if s.kind == PT_LOAD and s.writable]
+    for start, size in spans:
+        end = min(start + size, len(file.data) - _HEADER_BYTES + len(_MAGIC))
+        at = file.data.find(_MAGIC, start, end) if start < end else -1
+        while at >= 0:
+            if (at - start) % _ALIGNMENT == 0:
+                yield at
+            at = file.data.find(_MAGIC, at + 1, end)
 
 
-def _string(image: Image, address: int) -> tuple[bytes, int]:
+def _string(data: Data, at: int) -> tuple[bytes, int]:
     """Return the bytes behind a varint length, and where they end; none if that is damaged."""
     length = shift = 0
-    if not image.holds(address):
-        return b"", address
-    for byte in image.read_up_to(address, 10):
-        address += 1
+    for byte in bytes(data[at : at + 10]):
+        at += 1
         length |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             break
-    if length > _MAX_STRING_BYTES or not image.holds(address, length):
-        return b"", address
-    return image.read(address, length), address + length
+    if length > _MAX_STRING_BYTES or at + length > len(data):
+        return b"", at
+    return bytes(data[at : at + length]), at + length

@@ -1,15 +1,19 @@
 """A sample's stack as frames of machine code: parameters resolved through its own callers.
 
 The value of a parameter is what its register holds at the caller's CALL.  Wrappers that Go leaves
-out of tracebacks are put back in between.  Generic functions get their dictionary this way,
-reflection its constant types, closures what they captured.
+out of tracebacks are put back in between, also those that an interface's method table leads to.
+A closure may come from a call that has returned: then the function that made it is read as a
+frame beside the stack.  Generic functions get their dictionary this way, reflection its constant
+types, closures what they captured.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from memsnap.gobin.code import Op
 from memsnap.gobin.flow import Flow
+from memsnap.gobin.kinds import Means, may_be_closure
 from memsnap.gobin.program import Program
 from memsnap.gobin.slicing import UNKNOWN, Slicer, Source, Value, shifted
 
@@ -20,6 +24,8 @@ _MAX_NESTING = 40
 _MAX_WRAPPERS = 3
 _MAX_VALUES = 12
 _MAX_STORES = 24
+_MAX_MAKER_STEPS = 1200  # instructions of a function that makes closures
+_BESIDE = 1 << 16  # levels from here on are frames beside the stack
 
 
 class Bound(NamedTuple):
@@ -29,6 +35,8 @@ class Bound(NamedTuple):
     level: int
 
 
+# Function literals, and what the compiler wraps around go and defer statements.
+_LITERAL = re.compile(r"\.(?:func|gowrap|deferwrap)\d[^)]*$|-range\d+$")
 _NOT_KNOWN = frozenset((Bound(UNKNOWN, 0),))
 _Bounds = frozenset[Bound]
 
@@ -47,11 +55,20 @@ class Frame(NamedTuple):
 class Chain:
     """The frames of one stack, innermost first, read as far as the questions need them."""
 
-    def __init__(self, program: Program, addresses: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        addresses: tuple[int, ...],
+        targets: dict[tuple[int, ...], int | None] | None = None,
+    ) -> None:
         self._program = program
         self._addresses = addresses
         self._frames: list[Frame | None] = []
-        self._used = 0  # addresses turned into frames
+        self._beside: list[tuple[Frame, int]] = []  # with the level of the caller
+        self._levels: dict[tuple[int, int, int], int] = {}  # of those, by entry, call and caller
+        self._targets = {} if targets is None else targets  # of calls through pointers, by stack
+        self._place = 0  # addresses turned into frames
+        self._used = 0
         self._budget = 400
 
     @property
@@ -61,6 +78,8 @@ class Chain:
 
     def frame(self, level: int) -> Frame | None:
         """Return frame `level`; None beyond the stack or behind code that cannot be read."""
+        if level >= _BESIDE:
+            return self._beside[level - _BESIDE][0]
         while len(self._frames) <= level:
             if self._frames and self._frames[-1] is None:
                 return None
@@ -69,17 +88,57 @@ class Chain:
 
     def _next(self) -> list[Frame | None]:
         """Return the next physical frame, before it the wrappers that led into the last one."""
-        place = self._used
-        self._used += 1
+        place = self._place
+        self._place += 1
+        self._used = max(self._used, self._place)
         frame = self._physical(self._addresses[place]) if place < len(self._addresses) else None
         inner = self._frames[-1] if self._frames else None
-        if frame is None or inner is None or not frame.direct:
+        if frame is None or inner is None or not (frame.direct or _is_method(inner.flow)):
             return [frame]
-        target = frame.flow.instructions[frame.call].value
-        if target == inner.flow.function.entry:
+        target = self._target(frame, place)
+        if target is None:
             return [frame]
-        between = self._wrappers(target, inner.flow.function.entry, _MAX_WRAPPERS)
-        return [None] if between is None else [*between, frame]
+        entry, direct = inner.flow.function.entry, frame._replace(direct=True)
+        if target == entry:
+            return [direct]
+        between = self._wrappers(target, entry, _MAX_WRAPPERS)
+        return [None] if between is None else [*between, direct]
+
+    def _target(self, frame: Frame, place: int) -> int | None:
+        """Return which function the running call of a frame goes to, None if that is not known.
+
+        A method's address is read from the interface's table of them (`runtime.itab`), if the
+        callers put a constant one there.
+        """
+        step = frame.flow.instructions[frame.call]
+        if frame.direct:
+            return step.value
+        stack = self._addresses[place:]
+        if stack not in self._targets:
+            self._targets[stack] = None
+            outer = Chain(self._program, stack, self._targets)
+            self._targets[stack] = outer.called()
+            self._used = max(self._used, place + outer.used)
+        return self._targets[stack]
+
+    def called(self) -> int | None:
+        """Return the one function that the innermost frame's call through a pointer goes to."""
+        frame = self.frame(0)
+        if frame is None:
+            return None
+        step, slicer = frame.flow.instructions[frame.call], self._slicer(frame.flow)
+        if step.dst >= 0:
+            values = slicer.register(frame.call, step.dst)
+        elif step.src >= 0 and step.src != self._program.machine.stack:
+            bases = slicer.register(frame.call, step.src)
+            values = frozenset(Value(Source.LOADED, base, step.value) for base in bases)
+        else:
+            return None
+        found = {bound.value for bound in self.resolve_all(values, 0)}
+        value = found.pop() if len(found) == 1 else UNKNOWN
+        if value.source is not Source.CONST or not isinstance(value.a, int):
+            return None
+        return value.a if self._program.pclntab.is_entry(value.a) else None
 
     def _physical(self, address: int) -> Frame | None:
         """Return the frame of a location; None if its code has no call there."""
@@ -150,15 +209,47 @@ class Chain:
         frame = self.frame(level)
         if frame is None or not isinstance(value.a, int):
             return _NOT_KNOWN
-        callee = self._program.callee(frame.flow.instructions[value.a])
-        if callee not in _TYPE_OF or value.b not in self._program.machine.arguments[:2]:
+        step = frame.flow.instructions[value.a]
+        callee = self._program.callee(step)
+        if callee in _TYPE_OF and value.b in self._program.machine.arguments[:2]:
+            register = self._program.machine.arguments[0]
+            values = self._slicer(frame.flow).register(value.a, register)
+            return self.resolve_all(values, level, nesting + 1)
+        if not callee or self._program.allocates(step) or level >= _BESIDE:
             return frozenset((Bound(value, level),))
-        register = self._program.machine.arguments[0]
-        values = self._slicer(frame.flow).register(value.a, register)
-        return self.resolve_all(values, level, nesting + 1)
+        caller = self._put_beside(Frame(frame.flow, value.a, direct=True), self._outer(level))
+        return self._returned(caller, value.b, nesting)
+
+    def _returned(self, caller: int, register: int, nesting: int) -> _Bounds:
+        """Return what the function returned that frame `caller` called, by reading its code."""
+        frame = self.frame(caller)
+        step = frame.flow.instructions[frame.call] if frame else None
+        inner = self._program.flow_at(step.value) if step else None
+        if inner is None or len(inner.instructions) > _MAX_MAKER_STEPS:
+            return _NOT_KNOWN
+        found: set[Bound] = set()
+        for index, step in enumerate(inner.instructions):
+            if step.op is Op.RETURN:
+                maker = self._put_beside(Frame(inner, index, direct=True), caller)
+                values = self._slicer(inner).register(index, register)
+                found |= self.resolve_all(values, maker, nesting + 1)
+        return frozenset(found) if found else _NOT_KNOWN
+
+    def _put_beside(self, frame: Frame, outer: int) -> int:
+        """Return the level of a frame that is not on the stack; `outer` is its caller's."""
+        key = frame.flow.function.entry, frame.call, outer
+        if key not in self._levels:
+            self._levels[key] = _BESIDE + len(self._beside)
+            self._beside.append((frame, outer))
+        return self._levels[key]
+
+    def _outer(self, level: int) -> int:
+        """Return the level of the frame that called frame `level`."""
+        return level + 1 if level < _BESIDE else self._beside[level - _BESIDE][1]
 
     def _parameter(self, value: Value, level: int, nesting: int) -> _Bounds:
-        frame = self.frame(level + 1)
+        outer = self._outer(level)
+        frame = self.frame(outer)
         if frame is None or not isinstance(value.a, int):
             return _NOT_KNOWN
         if value.source is Source.STACK_PARAMETER:
@@ -172,7 +263,7 @@ class Chain:
             values = self._slicer(frame.flow).register(frame.call, value.a)
         else:
             return _NOT_KNOWN
-        return self.resolve_all(values, level + 1, nesting + 1)
+        return self.resolve_all(values, outer, nesting + 1)
 
     def _survives_indirect(self, level: int, register: int) -> bool:
         """Whether a call through a pointer hands on `register` for certain.
@@ -183,10 +274,9 @@ class Chain:
         frame = self.frame(level)
         if frame is None:
             return False
-        name = frame.flow.function.name
         if register == self._program.machine.context:
             return True
-        return "[" not in name and ")." not in name and register in self._program.machine.arguments
+        return not _is_method(frame.flow) and register in self._program.machine.arguments
 
     def _load(self, base: Bound, offset: int, level: int, nesting: int) -> _Bounds:
         """Return the word at `base` + `offset`, as the code of frame `level` reads it."""
@@ -197,7 +287,7 @@ class Chain:
                 return _NOT_KNOWN
             return frozenset((Bound(Value(Source.CONST, word), base.level),))
         frame = self.frame(base.level)
-        if frame is None or (base.level <= level and value.source is Source.FRAME):
+        if frame is None or (value.source is Source.FRAME and not self._runs_in(level, base.level)):
             return _NOT_KNOWN
         if value.source is Source.FRAME and isinstance(value.a, int):
             values = self._slicer(frame.flow).slot(frame.call, value.a + offset)
@@ -206,11 +296,19 @@ class Chain:
             return self._field(base, frame, offset, nesting)
         return _NOT_KNOWN
 
+    def _runs_in(self, level: int, outer: int) -> bool:
+        """Whether frame `outer` is one of those that wait for frame `level` to return."""
+        while level >= _BESIDE:
+            level = self._outer(level)
+            if level == outer:
+                return True
+        return level < outer < _BESIDE
+
     def _field(self, base: Bound, frame: Frame, offset: int, nesting: int) -> _Bounds:
         """Return the one value that was stored into a field of a freshly allocated object."""
         flow, slicer = frame.flow, self._slicer(frame.flow)
         start = base.value.a
-        if not isinstance(start, int) or not self._program.allocates(flow.instructions[start]):
+        if not isinstance(start, int) or not self._is_closure(frame, start):
             return _NOT_KNOWN
         stored: set[Value] = set()
         budget = _MAX_STORES
@@ -231,8 +329,32 @@ class Chain:
             return _NOT_KNOWN
         return self.resolve_all(frozenset(stored), base.level, nesting + 1)
 
+    def _is_closure(self, frame: Frame, call: int) -> bool:
+        """Whether a call allocates a closure, whose fields do not change like others."""
+        step = frame.flow.instructions[call]
+        rule = self._program.rule(self._program.callee(step))
+        if rule is None or rule.means not in (Means.OBJECT, Means.MALLOC):
+            return False
+        register = self._program.machine.arguments[rule.argument]
+        (value, *others) = self._slicer(frame.flow).register(call, register)
+        if others or value.source is not Source.CONST or not isinstance(value.a, int):
+            return False
+        type_ = self._program.type_at(value.a)
+        return type_ is not None and may_be_closure(type_)
+
     def _slicer(self, flow: Flow) -> Slicer:
         return self._program.slicer(flow)
+
+
+def _is_method(flow: Flow) -> bool:
+    """Whether a function may be one that is called through an interface, or with a dictionary.
+
+    A call through a pointer gets there through a wrapper, which changes what registers hold.
+    """
+    name = flow.function.name.rpartition("/")[2]
+    if "[" in name:
+        return True
+    return name.count(".") > 1 and not _LITERAL.search(name)
 
 
 def _union(parts: Iterable[_Bounds]) -> _Bounds:

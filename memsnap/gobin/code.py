@@ -5,7 +5,7 @@ it does not model becomes a clobber of the registers that it may write.  The res
 asks its questions of these values and never of machine code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -77,7 +77,8 @@ class Machine:
     instruction that it does not know; `decode_some` gives those before it.
     `call_before(code, address)` looks at the bytes that end at a return address and returns the
     CALL there, or `None`.  `address_before(code, address, register)` and `has_number(code,
-    address, register, number)` look at straight code only.
+    address, register, number)` look at straight code only.  `loads_of(code, start, address)` yields
+    the pcs in the code from `start` on that may load the word at a constant address.
     """
 
     name: str
@@ -87,9 +88,11 @@ class Machine:
     zero: int  # a register that always reads 0, or -1
     call_pushes: int  # bytes of the return address that a CALL leaves on the stack
     barrier_registers: int  # mask of what `gcWriteBarrier` calls may change
+    barrier_buffer: int  # where they return what to write the pointers to
     duff_registers: int  # mask of what `duffzero` and `duffcopy` may change
     decode: Callable[[bytes, int], list[Instruction] | None]
     decode_some: Callable[[bytes, int], list[Instruction]]
     call_before: Callable[[bytes, int], Instruction | None]
     address_before: Callable[[bytes, int, int], Sequence[int]]
     has_number: Callable[[bytes, int, int, int], bool]
+    loads_of: Callable[[bytes, int, int], Iterator[int]]

@@ -2,10 +2,9 @@
 
 import os
 from functools import cached_property
-from types import TracebackType
 from typing import BinaryIO
 
-from memsnap.gobin.buildinfo import BuildInfo, read_build_info
+from memsnap.gobin.buildinfo import BuildInfo, parse_build_info
 from memsnap.gobin.image import Image, open_image
 from memsnap.gobin.moduledata import Moduledata, find_moduledata
 from memsnap.gobin.pclntab import Pclntab
@@ -42,12 +41,7 @@ class Executable:
     def __enter__(self) -> "Executable":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -77,4 +71,4 @@ class Executable:
     @cached_property
     def build_info(self) -> BuildInfo:
         """Toolchain, modules and build settings; all empty where they are not recorded."""
-        return read_build_info(self.image)
+        return parse_build_info(self.image.file)

@@ -2,44 +2,28 @@
 
 `convT64` and its like return the data word of an interface: the word stored or passed beside it
 is the type or the itab.  `makemap_small` returns a map's header: the first map call that gets
-it, or the struct field that it goes into, has the type.  A closure's first word is its code.
+it, the field or element that it goes into, or other uses of the variable, have the type.  Generic
+code allocates by shape: the type of the place that keeps the pointer tells the instance.  A
+closure's first word is its code.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from memsnap.gobin.chain import Chain
-from memsnap.gobin.code import ANY_BASE, Instruction, Op, registers_of
+from memsnap.gobin.code import Instruction, Op
 from memsnap.gobin.descriptors import Kind
-from memsnap.gobin.flow import CallEffect, Flow
+from memsnap.gobin.flow import Flow
+from memsnap.gobin.globalmaps import global_map_type, global_word
 from memsnap.gobin.places import stored_type
 from memsnap.gobin.program import Program
+from memsnap.gobin.shapes import stands_for
 from memsnap.gobin.slicing import Source, Value
 from memsnap.gobin.types import GoType
+from memsnap.gobin.uses import CallersUse, Use, constant_before, uses, uses_in_callers
 
-_MAX_STEPS = 260
-_MAX_PATHS = 24
 _NEAR = 10
 _CLOSURE_STEPS = 48
 _FITTING_KINDS = {16: Kind.STRING, 24: Kind.SLICE}
-# Functions of the runtime that take a map, or an interface, in registers.
-_TAKERS = ("runtime.map", "runtime.gopanic")
-_STORES = frozenset((Op.STORE, Op.STORE_CONST, Op.STORE_ANY))
-_WRITERS = frozenset((Op.CONST, Op.MOVE, Op.LEA, Op.LOAD, Op.CHOICE))
-
-
-class Use(NamedTuple):
-    """The tracked pointer at the instruction `at`.
-
-    It is in `register` there, which is stored (if `stored`) or handed to a call or returned.
-    `constants` are numbers that other registers hold on the way that was followed, and words of
-    memory by `_stored_at`.
-    """
-
-    at: int
-    register: int
-    stored: bool
-    constants: dict[int, int]
 
 
 def closure_of(program: Program, chain: Chain) -> str:
@@ -77,25 +61,24 @@ def box_types(program: Program, chain: Chain, call: Instruction, size: int) -> l
     type_ = _near_type(program, flow, size) if flow else None
     if type_ is not None:
         return [type_]
-    return _interface_types(program, chain, lambda type_: _fits(type_, size))
+    frame = chain.frame(0)
+    if frame is None:
+        return []
+    for use in uses(program, frame.flow, frame.call + 1):
+        types = _beside(program, chain, CallersUse(0, frame.flow, use))
+        found = {type_.address: type_ for type_ in types if _fits(type_, size)}
+        if found:
+            return list(found.values())
+    return []
 
 
 def _near_type(program: Program, flow: Flow, size: int) -> GoType | None:
-    for use in _uses(program, flow, 0):
-        address = use.constants.get(_word_before(program, flow, use))
+    for use in uses(program, flow, 0):
+        address = constant_before(program, flow, use)
         type_ = _concrete(program, address) if address else None
         if type_ is not None and _fits(type_, size):
             return type_
     return None
-
-
-def _word_before(program: Program, flow: Flow, use: Use) -> int:
-    """Return the key in a use's constants of the word in front of the pointer, else -1."""
-    if use.stored:
-        step = flow.instructions[use.at]
-        return _stored_at(step.dst, step.value - 8)
-    place = program.machine.arguments.index(use.register)
-    return program.machine.arguments[place - 1] if place else -1
 
 
 def _fits(type_: GoType, size: int) -> bool:
@@ -107,21 +90,46 @@ def _fits(type_: GoType, size: int) -> bool:
 
 def small_map_type(program: Program, chain: Chain) -> GoType | None:
     """Return the type of the map whose header is allocated at the leaf, None if nothing says."""
-    frame = chain.frame(0)
-    if frame is None:
-        return None
-    found: set[GoType] = set()
-    for use in _uses(program, frame.flow, frame.call + 1):
-        if use.stored:
-            type_ = stored_type(program, chain, use.at)
-        else:
-            type_ = _map_argument(program, chain, frame.flow, use)
-        if type_ is not None and type_.kind is Kind.MAP:
-            found.add(type_)
-            break
-    if not found:
-        found = set(_interface_types(program, chain, lambda type_: type_.kind is Kind.MAP))
-    return found.pop() if len(found) == 1 else None
+    variables: list[tuple[Flow, int]] = []
+    for place in uses_in_callers(program, chain):
+        type_ = None if place.use.stored else _map_argument(program, chain, place)
+        types = [type_] if type_ else _becomes(program, chain, place)
+        found = {type_ for type_ in types if type_.kind is Kind.MAP}
+        if found:
+            return found.pop() if len(found) == 1 else None
+        if place.use.stored:
+            address = global_word(program, place.flow, place.use.at)
+            if address is not None:
+                variables.append((place.flow, address))
+    types_of = (global_map_type(program, flow, address) for flow, address in variables)
+    return next(filter(None, types_of), None)
+
+
+def shaped_type(program: Program, chain: Chain, shape: GoType) -> GoType | None:
+    """Return which type of the layout `shape` is allocated at the leaf, by what points to it.
+
+    The pointer is stored, or put into an interface, as a pointer to (a slice of) that type.
+    """
+    for place in uses_in_callers(program, chain):
+        found = {
+            type_.elem
+            for type_ in _becomes(program, chain, place)
+            if type_.kind in (Kind.POINTER, Kind.SLICE)
+            and type_.elem
+            and stands_for(type_.elem, shape)
+        }
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
+
+
+def _becomes(program: Program, chain: Chain, place: CallersUse) -> Iterator[GoType]:
+    """Yield the types of the word or interface that the tracked pointer becomes."""
+    if place.use.stored:
+        type_ = stored_type(program, chain, place.use.at, place.level)
+        if type_ is not None:
+            yield type_
+    yield from _beside(program, chain, place)
 
 
 def handed_map_type(program: Program, chain: Chain) -> GoType | None:
@@ -131,7 +139,7 @@ def handed_map_type(program: Program, chain: Chain) -> GoType | None:
     """
     frame = chain.frame(0)
     found: set[GoType] = set()
-    for use in _uses(program, frame.flow, frame.call + 1) if frame else ():
+    for use in uses(program, frame.flow, frame.call + 1) if frame else ():
         step = frame.flow.instructions[use.at] if frame else None
         if use.stored or step is None or step.op is not Op.CALL:
             continue
@@ -145,7 +153,7 @@ def _used_as(program: Program, flow: Flow, parameter: int) -> set[GoType]:
     """Return the map types that the runtime gets along with a parameter of a function."""
     found = set()
     types, maps = program.machine.arguments[:2]
-    for use in _uses(program, flow, 0, parameter):
+    for use in uses(program, flow, 0, parameter):
         callee = program.callee(flow.instructions[use.at])
         if use.stored or use.register != maps or not callee.startswith("runtime.map"):
             continue
@@ -158,33 +166,27 @@ def _used_as(program: Program, flow: Flow, parameter: int) -> set[GoType]:
     return found
 
 
-def _map_argument(program: Program, chain: Chain, flow: Flow, use: Use) -> GoType | None:
+def _map_argument(program: Program, chain: Chain, place: CallersUse) -> GoType | None:
     """Return the type that a map call of the runtime gets along with the map."""
-    step = flow.instructions[use.at]
-    arguments = program.machine.arguments
-    if use.register != arguments[1] or not program.callee(step).startswith("runtime.map"):
+    step, arguments = place.flow.instructions[place.use.at], program.machine.arguments
+    if place.use.register != arguments[1] or not program.callee(step).startswith("runtime.map"):
         return None
-    return _one_type(program, chain, use.at, arguments[0])
+    addresses = _constants(program, chain, place, (place.use.at, arguments[0]))
+    return program.type_at(addresses[0]) if len(addresses) == 1 else None
 
 
-def _interface_types(
-    program: Program, chain: Chain, fits: Callable[[GoType], bool]
-) -> list[GoType]:
-    frame = chain.frame(0)
-    if frame is None:
-        return []
-    found: dict[int, GoType] = {}
-    for use in _uses(program, frame.flow, frame.call + 1):
-        for index, register in _type_words(program, frame.flow, use):
-            known = use.constants.get(register) if index == use.at else None
-            addresses = _constants(program, chain, index, register) if known is None else [known]
-            for address in addresses:
-                type_ = _concrete(program, address)
-                if type_ is not None and fits(type_):
-                    found[type_.address] = type_
-            if found:
-                return list(found.values())
-    return []
+def _beside(program: Program, chain: Chain, place: CallersUse) -> Iterator[GoType]:
+    """Yield the concrete types of the interface whose data word the tracked pointer becomes."""
+    near = constant_before(program, place.flow, place.use)
+    type_ = _concrete(program, near) if near else None
+    if type_ is not None:
+        yield type_
+        return
+    for where in _type_words(program, place.flow, place.use):
+        for address in _constants(program, chain, place, where):
+            type_ = _concrete(program, address)
+            if type_ is not None:
+                yield type_
 
 
 def _type_words(program: Program, flow: Flow, use: Use) -> Iterator[tuple[int, int]]:
@@ -218,161 +220,16 @@ def _concrete(program: Program, address: int) -> GoType | None:
     return program.type_at(program.image.u64(address + 8))
 
 
-def _one_type(program: Program, chain: Chain, index: int, register: int) -> GoType | None:
-    addresses = _constants(program, chain, index, register)
-    return program.type_at(addresses[0]) if len(addresses) == 1 else None
-
-
-def _constants(program: Program, chain: Chain, index: int, register: int) -> list[int]:
-    """Return the addresses that a register of the leaf's function holds; none if not all are."""
-    frame = chain.frame(0)
-    if frame is None:
-        return []
-    values = program.slicer(frame.flow).register(index, register)
+def _constants(
+    program: Program, chain: Chain, place: CallersUse, where: tuple[int, int]
+) -> list[int]:
+    """Return the addresses that `where`, an index and a register, holds; none if not all are."""
+    values = program.slicer(place.flow).register(*where)
     if all(value.source is not Source.CONST for value in values):
-        values = frozenset(bound.value for bound in chain.resolve_all(values, 0))
+        values = frozenset(bound.value for bound in chain.resolve_all(values, place.level))
     found = []
     for value in values:
         if value.source is not Source.CONST or not isinstance(value.a, int):
             return []
         found.append(value.a)
     return sorted(set(found))
-
-
-class _Path(NamedTuple):
-    at: int
-    registers: frozenset[int]
-    slots: frozenset[int]  # depths of stack words that hold the pointer
-    constants: dict[int, int]
-
-
-_NOWHERE = 1 << 40
-
-
-def _uses(program: Program, flow: Flow, start: int, register: int = -1) -> Iterator[Use]:
-    """Yield where the pointer in `register` at index `start` is stored, passed or returned.
-
-    Unless told otherwise, that is the result of the call before `start`.
-    """
-    held = register if register >= 0 else program.machine.arguments[0]
-    paths = [_Path(start, frozenset((held,)), frozenset(), {})]
-    seen: set[int] = set()
-    for _ in range(_MAX_PATHS):
-        if not paths:
-            return
-        path = paths.pop()
-        for _ in range(_MAX_STEPS):
-            done = path.at >= len(flow.instructions) or path.at in seen
-            if done or not (path.registers or path.slots):
-                break
-            seen.add(path.at)
-            yield from _used(program, flow.instructions[path.at], path)
-            after = _advanced(program, flow, path)
-            if flow.instructions[path.at].op is Op.BRANCH:
-                target = flow.index_of.get(flow.instructions[path.at].value, _NOWHERE)
-                paths.append(after._replace(at=target, constants=dict(after.constants)))
-            path = after
-
-
-def _advanced(program: Program, flow: Flow, path: _Path) -> _Path:
-    """Return the path behind the instruction that it is at; nowhere if that ends it."""
-    step, following = flow.instructions[path.at], path.at + 1
-    registers, slots = _after(program, flow, path)
-    _note_constant(flow, path.at, path.constants)
-    if step.op is Op.JUMP:
-        following = flow.index_of.get(step.value, _NOWHERE)
-    elif following >= len(flow.falls) or not flow.falls[following]:
-        following = _NOWHERE
-    return _Path(following, registers, slots, path.constants)
-
-
-def _used(program: Program, step: Instruction, path: _Path) -> Iterator[Use]:
-    if step.op is Op.STORE and step.src in path.registers:
-        # A write barrier's buffer has no neighbours of meaning; an unknown place none known.
-        if _is_barrier(program, step) or step.dst == ANY_BASE:
-            return
-        yield Use(path.at, step.src, stored=True, constants=path.constants)
-    elif step.op in (Op.CALL, Op.CALL_ANY, Op.RETURN, Op.JUMP_ANY):
-        callee = program.callee(step)
-        if callee.startswith("runtime.") and not callee.startswith(_TAKERS):
-            return
-        for register in program.machine.arguments:
-            if register in path.registers:
-                yield Use(path.at, register, stored=False, constants=path.constants)
-
-
-_BASES = 1 << 13
-
-
-def _stored_at(base: int, offset: int) -> int:
-    """Return the key of a word of memory among the constants; registers are below 64."""
-    return (base + _BASES << 40) + (1 << 39) + offset
-
-
-def _note_constant(flow: Flow, index: int, constants: dict[int, int]) -> None:
-    """Update the numbers that registers and memory hold, for an instruction on the way."""
-    step = flow.instructions[index]
-    op = step.op
-    if op is Op.CALL or op is Op.CALL_ANY:
-        if flow.effects.get(index, CallEffect.NORMAL) is CallEffect.NORMAL:
-            constants.clear()
-    elif op is Op.CLOBBER:
-        for register in range(33):
-            if step.dst >> register & 1:
-                _forget(constants, register)
-    elif op in _STORES and step.dst != ANY_BASE:
-        constants.pop(_stored_at(step.dst, step.value), None)
-        if op is Op.STORE and step.src in constants:
-            constants[_stored_at(step.dst, step.value)] = constants[step.src]
-    elif op in _WRITERS:
-        value = _written_constant(step, constants)
-        _forget(constants, step.dst)
-        if value is not None:
-            constants[step.dst] = value
-
-
-def _written_constant(step: Instruction, constants: dict[int, int]) -> int | None:
-    if step.op is Op.CONST:
-        return step.value
-    if step.op in (Op.MOVE, Op.LEA) and step.src in constants:
-        return constants[step.src] + step.value
-    return None
-
-
-def _forget(constants: dict[int, int], register: int) -> None:
-    """Drop what a register held, and the words of memory that it pointed to."""
-    constants.pop(register, None)
-    for key in [key for key in constants if key >= 64]:
-        if register in registers_of((key >> 40) - _BASES):
-            del constants[key]
-
-
-def _after(program: Program, flow: Flow, path: _Path) -> tuple[frozenset[int], frozenset[int]]:
-    """Return which registers and stack words hold the pointer after an instruction."""
-    index, registers, slots, _ = path
-    step, stack, depth = flow.instructions[index], program.machine.stack, flow.depths[index]
-    op = step.op
-    if op is Op.CALL or op is Op.CALL_ANY:
-        effect = flow.effects.get(index, CallEffect.NORMAL)
-        return (frozenset() if effect is CallEffect.NORMAL else registers), slots
-    if op is Op.CLOBBER:
-        return frozenset(r for r in registers if not step.dst >> r & 1), slots
-    if op in _WRITERS:
-        holds = op in (Op.MOVE, Op.CHOICE) and step.src in registers
-        if op is Op.LOAD and step.src == stack and depth is not None:
-            holds = depth + step.value in slots
-        return (registers | {step.dst} if holds else registers - {step.dst}), slots
-    if op in (Op.STORE, Op.STORE_CONST, Op.STORE_ANY) and step.dst == stack and depth is not None:
-        at = depth + step.value
-        holds = op is Op.STORE and step.src in registers
-        return registers, slots | {at} if holds else slots - {at}
-    if op is Op.STORE and not _is_barrier(program, step):
-        # It has arrived in memory: what is left in the register is no argument of a later call.
-        return registers - {step.src}, slots
-    return registers, slots
-
-
-def _is_barrier(program: Program, step: Instruction) -> bool:
-    """Whether a store goes to the buffer that `gcWriteBarrier` returned."""
-    mask = program.machine.barrier_registers
-    return any(mask >> register & 1 for register in registers_of(step.dst))

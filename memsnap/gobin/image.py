@@ -8,13 +8,12 @@ import bisect
 import itertools
 import mmap
 import os
-import stat
+import re
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
-from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from memsnap.errors import FileError, FormatError
 from memsnap.gobin import elf
@@ -28,7 +27,10 @@ _RELA = struct.Struct("<QQq")  # Elf64_Rela: offset, info, addend
 _MAX_RELOCATIONS = 1 << 21  # 50 MB of them, as of a program of 500 MB
 _PROBED_RELOCATIONS = 64
 
+_HASHES = re.compile(r"[\w-]{20}(/[\w-]{20}){3}")
+
 _CHUNK_BYTES = 1 << 20
+_READS_OF_A_ROUND = 256
 _U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 _WORD_BYTES = 8
@@ -46,26 +48,21 @@ class Image:
         """Parse the ELF tables in `data`.  Raises FormatError."""
         self.name = name
         self._data = data
-        header = elf.parse_header(data, name=name)
-        self.machine = header.machine
-        self.pie = header.pie
+        self.file = elf.Elf(data, elf.parse_header(data, name=name))
+        """The tables of ELF itself."""
+        self.machine = elf.MACHINES[self.file.header.machine]
+        self.pie = self.file.header.pie
         """Whether the loader may place it anywhere (ELF type DYN)."""
-        self._header = header
-        self._headers = elf.parse_segments(data, header)
-        self.segments = _loaded(self._headers, name)
+        self.segments = _loaded(self.file, name)
         """What is loaded and has content in the file, by address."""
         self._starts = [s.address for s in self.segments]
         self._views: list[memoryview] = []
+        self._reads = 0
 
     def __enter__(self) -> "Image":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -76,24 +73,29 @@ class Image:
         if isinstance(self._data, mmap.mmap):
             self._data.close()
 
-    @cached_property
+    @property
     def sections(self) -> dict[str, Section]:
         """Sections by name; empty where the headers are stripped or damaged."""
-        return elf.parse_sections(self._data, self._header)
-
-    @cached_property
-    def _build_ids(self) -> tuple[str, str]:
-        return elf.build_ids(self._data, self._headers, self.sections)
+        return self.file.sections
 
     @property
     def build_id(self) -> str:
         """The GNU build id in hex, which profiles carry; empty where there is none."""
-        return self._build_ids[0]
+        return self.file.build_ids[0]
 
     @property
     def go_build_id(self) -> str:
         """Go's own build id; empty where it is stripped."""
-        return self._build_ids[1]
+        return self.file.build_ids[1]
+
+    @property
+    def content_id(self) -> str:
+        """Go's build id if no other build can have it; empty where somebody chose it himself.
+
+        The go command makes it of hashes, the last of them that of the executable itself
+        (cmd/go/internal/work/buildid.go); others write `-ldflags=-buildid=redacted`.
+        """
+        return self.go_build_id if _HASHES.fullmatch(self.go_build_id) else ""
 
     @cached_property
     def text_range(self) -> tuple[int, int]:
@@ -126,7 +128,7 @@ class Image:
     def _relro(self) -> list[tuple[int, int]]:
         return [
             (s.address, s.address + s.memory_size)
-            for s in self._headers
+            for s in self.file.segments
             if s.kind == elf.PT_GNU_RELRO
         ]
 
@@ -137,15 +139,26 @@ class Image:
             segment = self.segments[index]
             if address + size <= segment.address + segment.file_size:
                 return address - segment.address + segment.offset
-        raise FormatError(
+        raise cut_off(self.file, self.name) or FormatError(
             f"{self.name} refers to {size} bytes at {address:#x}, where the file has nothing",
-            hint="the file may be truncated or damaged: copy it again",
+            hint="the file may be damaged: copy it again",
         )
 
     def read(self, address: int, size: int) -> bytes:
         """Return bytes as the file has them, relocations not applied.  Raises FormatError."""
         at = self.offset(address, size)
+        self._count_read()
         return bytes(self._data[at : at + size])
+
+    def _count_read(self) -> None:
+        """Now and then, take what was read out of this process's memory.
+
+        Of a large executable it would become some 100 MB, though all of it can be read again from
+        the system's cache of the file.
+        """
+        self._reads += 1
+        if not self._reads % _READS_OF_A_ROUND and _can_let_go(self._data):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def read_up_to(self, address: int, size: int) -> bytes:
         """Return up to `size` bytes, fewer at the end of a segment.  Raises FormatError."""
@@ -191,6 +204,7 @@ class Image:
         """Return the text up to the next NUL, cut at `max_bytes`.  Raises FormatError."""
         at = self.offset(address)
         segment = self.segment_at(address)
+        self._count_read()
         end = at + min(max_bytes, segment.end - address if segment else 0)
         short = bytes(self._data[at : min(end, at + 128)])
         stop = short.find(b"\0")
@@ -227,7 +241,7 @@ class Image:
 
     def _relocation_table(self) -> tuple[int, int]:
         """Return file offset and size in bytes of DT_RELA; 0, 0 without one."""
-        dynamic = next((s for s in self._headers if s.kind == elf.PT_DYNAMIC), None)
+        dynamic = next((s for s in self.file.segments if s.kind == elf.PT_DYNAMIC), None)
         if dynamic is None:
             return 0, 0
         size = min(dynamic.file_size, _MAX_DYNAMIC_BYTES) // _DYNAMIC.size * _DYNAMIC.size
@@ -293,14 +307,29 @@ class _Relocations:
         return True
 
 
-def _loaded(headers: Iterable[Segment], name: str) -> tuple[Segment, ...]:
+def _can_let_go(data: Data) -> TypeGuard[mmap.mmap]:
+    return isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
+
+
+def cut_off(file: elf.Elf, name: str) -> FormatError | None:
+    """Return the error that says that the end of a file is missing; None where it is whole."""
+    if not file.missing_bytes:
+        return None
+    return FormatError(
+        f"{name} is cut off: {file.missing_bytes:,} of the bytes that its headers tell of are"
+        " missing",
+        hint="copy the file again",
+    )
+
+
+def _loaded(file: elf.Elf, name: str) -> tuple[Segment, ...]:
     """Return the load segments with content, by address; they do not overlap."""
-    loads = [s for s in headers if s.kind == elf.PT_LOAD and s.file_size]
+    loads = [s for s in file.segments if s.kind == elf.PT_LOAD and s.file_size]
     loads.sort(key=lambda s: s.address)
     apart = all(before.end <= after.address for before, after in itertools.pairwise(loads))
     if apart and 0 < len(loads) <= _MAX_SEGMENTS and loads[-1].end <= _MAX_ADDRESS:
         return tuple(loads)
-    raise FormatError(
+    raise cut_off(file, name) or FormatError(
         f"{name} has no load segments that a program could run from",
         hint="the file may be damaged: copy it again",
     )
@@ -316,11 +345,11 @@ def open_image(path_or_file: str | os.PathLike[str] | BinaryIO, *, name: str) ->
             # O_NONBLOCK: opening a pipe by mistake must not wait for its writer.
             descriptor = os.open(path_or_file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                data = _map(descriptor, name)
+                data = elf.map_file(descriptor, name=name)
             finally:
                 os.close(descriptor)
         else:
-            data = _map(path_or_file.fileno(), name)
+            data = elf.map_file(path_or_file.fileno(), name=name)
     except OSError as error:
         raise FileError(
             f"cannot read {name}: {error.strerror or error}",
@@ -332,12 +361,3 @@ def open_image(path_or_file: str | os.PathLike[str] | BinaryIO, *, name: str) ->
         if isinstance(data, mmap.mmap):
             data.close()
         raise
-
-
-def _map(descriptor: int, name: str) -> Data:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise FormatError(f"{name} is not a regular file", hint="give the executable itself")
-    if not status.st_size:
-        return b""
-    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)

@@ -7,6 +7,9 @@ Names and signatures from `cmd/compile/internal/typecheck/_builtin/runtime.go`, 
 from dataclasses import dataclass
 from enum import Enum
 
+from memsnap.gobin.descriptors import Kind
+from memsnap.gobin.types import GoType
+
 
 class AllocKind(Enum):
     """What was allocated, in the words of the report."""
@@ -123,6 +126,7 @@ _MAPS_PACKAGE = {
 FIXED_LEAVES = {
     "internal/bytealg.MakeNoZero": _BYTES,
     "strings.Clone": _STRING,
+    "internal/stringslite.Clone": _STRING,
 }
 BOX_SIZES = {"convT16": 2, "convT32": 4, "convT64": 8, "convTstring": 16, "convTslice": 24}
 """Bytes of the value that each of these functions of the runtime puts into a box."""
@@ -144,3 +148,12 @@ def rule_of(name: str, *, minor: int = 99) -> Rule | None:
     if rule is _APPEND and minor < 20:
         return _APPEND_119
     return rule
+
+
+def may_be_closure(type_: GoType) -> bool:
+    """Whether a type is what the compiler makes for closures: a struct that begins `F uintptr`."""
+    return (
+        type_.kind is Kind.STRUCT
+        and not type_.named
+        and type_.name.startswith(("struct { F uintptr", "struct { F "))
+    )

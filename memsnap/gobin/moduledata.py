@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memsnap.errors import FormatError
-from memsnap.gobin.image import Image
+from memsnap.gobin.image import Image, cut_off
 from memsnap.gobin.pcheader import GO_118, GO_120, PcHeader, find_headers
 
 _WORD = 8
@@ -32,75 +32,31 @@ class TextSection:
     address: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The word indices of fields that moved between releases; `typelinks` None: no such field."""
+    """The word indices of fields that moved between releases; None: there is no such field."""
 
     since: tuple[int, int]
     magic: int
     types: int
+    typedesclen: int | None
     etypes: int
     rodata: int
     gofunc: int
     epclntab: int | None
     textsectmap: int
     typelinks: int | None
-    typedesclen: int | None
 
 
 LAYOUTS = (
     # 1.27 added typedesclen, itaboffset and itabsize, and dropped typelinks and itablinks.
-    Layout(
-        since=(1, 27),
-        magic=GO_120,
-        types=37,
-        typedesclen=38,
-        etypes=39,
-        rodata=42,
-        gofunc=43,
-        epclntab=44,
-        textsectmap=45,
-        typelinks=None,
-    ),
+    Layout((1, 27), GO_120, 37, 38, 39, 42, 43, 44, 45, None),
     # 1.26 added epclntab.
-    Layout(
-        since=(1, 26),
-        magic=GO_120,
-        types=37,
-        typedesclen=None,
-        etypes=38,
-        rodata=39,
-        gofunc=40,
-        epclntab=41,
-        textsectmap=42,
-        typelinks=45,
-    ),
+    Layout((1, 26), GO_120, 37, None, 38, 39, 40, 41, 42, 45),
     # 1.20 added covctrs and ecovctrs, before `end`.
-    Layout(
-        since=(1, 20),
-        magic=GO_120,
-        types=37,
-        typedesclen=None,
-        etypes=38,
-        rodata=39,
-        gofunc=40,
-        epclntab=None,
-        textsectmap=41,
-        typelinks=44,
-    ),
+    Layout((1, 20), GO_120, 37, None, 38, 39, 40, None, 41, 44),
     # 1.18 added rodata and gofunc.
-    Layout(
-        since=(1, 18),
-        magic=GO_118,
-        types=35,
-        typedesclen=None,
-        etypes=36,
-        rodata=37,
-        gofunc=38,
-        epclntab=None,
-        textsectmap=39,
-        typelinks=42,
-    ),
+    Layout((1, 18), GO_118, 35, None, 36, 37, 38, None, 39, 42),
 )
 
 
@@ -109,7 +65,8 @@ class Moduledata:
     """The fields memsnap uses; addresses are those of link time.
 
     `since` is the first Go release with this layout, as (1, 26).  Type descriptors lie in
-    `types:etypes`, among other data.
+    `types:etypes`, among other data.  Those without a name can be found by name: `typelinks` are
+    their offsets, sorted by it, and without that they lie sorted in `sorted_types`.
     """
 
     address: int
@@ -128,6 +85,7 @@ class Moduledata:
     gofunc: int
     text_sections: tuple[TextSection, ...]
     typelinks: tuple[int, int] | None  # address, 32-bit words
+    sorted_types: tuple[int, int] | None  # address, bytes
 
     def text_address(self, offset: int) -> int:
         """Return the address of a text offset (runtime/symtab.go, textAddr)."""
@@ -166,6 +124,8 @@ def find_moduledata(image: Image) -> Moduledata:
             found = parse_moduledata(image, address, header)
             if found:
                 return found
+    if error := cut_off(image.file, image.name):
+        raise error
     if headers:
         raise FormatError(
             f"{image.name} has Go's function table, but no moduledata in a layout that memsnap"
@@ -221,7 +181,7 @@ def _moduledata(
 ) -> Moduledata:
     words, layout = found
     types, etypes = words[layout.types], words[layout.etypes]
-    links = layout.typelinks
+    links, sorted_bytes = layout.typelinks, layout.typedesclen
     return Moduledata(
         address=address,
         since=layout.since,
@@ -239,6 +199,7 @@ def _moduledata(
         gofunc=words[layout.gofunc],
         text_sections=_text_sections(image, *words[layout.textsectmap :][:2]),
         typelinks=None if links is None else (words[links], words[links + 1]),
+        sorted_types=None if sorted_bytes is None else (types, words[sorted_bytes]),
     )
 
 

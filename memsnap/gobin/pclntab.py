@@ -24,6 +24,8 @@ _FUNC = struct.Struct("<IiiIIIIIIiBBBB")
 _FUNC_118 = struct.Struct("<IiiIIIIIIBBBB")
 _PCDATA_INL_TREE_INDEX, _FUNCDATA_INL_TREE = 2, 3
 _NO_FUNCDATA = 0xFFFFFFFF
+_NAME_AT = 4  # of nameOff
+_NEIGHBOURS = 32
 
 # inlinedCall since 1.20: funcID, name, parentPc, startLine; before: parent, funcID, file, line,
 # name, parentPc, where file and line repeat what the tables say of parentPc.
@@ -110,6 +112,7 @@ class Pclntab:
         self._entries = image.keep(rows[::2])
         self._records = image.keep(rows[1::2])
         self._pc_tables = image.view(*moduledata.pc_tables)
+        self._asked: set[tuple[int, int]] = set()  # tables, for functions at these addresses
         self._decoded: dict[tuple[int, int], _PcTable] = {}
         self._decoded_steps = 0
         self._funcs: dict[int, Func] = {}
@@ -146,10 +149,13 @@ class Pclntab:
         return map(self._func, range(self._count))
 
     def by_name(self, name: str) -> Func | None:
-        """Return the first function of that name; the first call reads all functions' names."""
+        """Return the first function of that name; names of inlined functions take the longest."""
         wanted = self._name_offset(name)
         if wanted is None:
             return None
+        index = self._index_by_order(wanted)
+        if index is not None:
+            return self._func(index)
         try:
             return self._func(self._name_offsets.index(wanted))
         except ValueError:  # it exists only inlined
@@ -158,7 +164,7 @@ class Pclntab:
     def line(self, pc: int) -> int:
         """Return the source line of the instruction at `pc`; 0 if unknown."""
         func = self.function_at(pc)
-        return self._position(func, pc)[1] if func else 0
+        return self._line(func, pc) if func else 0
 
     def inline_frames(self, pc: int, *, elide_wrappers: bool = True) -> list[Frame]:
         """Return the frames that the instruction at `pc` stands for, innermost first.
@@ -166,19 +172,34 @@ class Pclntab:
         The last is the function that holds the code.  Wrappers made by the compiler are left
         out as tracebacks do, unless there is nothing else.  Empty outside Go code.
         """
+        places = self._places(pc, elide_wrappers=elide_wrappers)
+        return [Frame(name, *self._position(func, at)) for name, func, at in places]
+
+    def inline_lines(self, pc: int) -> list[tuple[str, int]]:
+        """Return function and line of each of `inline_frames`, for half the work."""
+        places = self._places(pc, elide_wrappers=True)
+        return [(name, self._line(func, at)) for name, func, at in places]
+
+    def innermost_name(self, pc: int) -> str:
+        """Return the function of the first of `inline_frames`; empty outside Go code."""
+        places = self._places(pc, elide_wrappers=True)
+        return places[0][0] if places else ""
+
+    def _places(self, pc: int, *, elide_wrappers: bool) -> list[tuple[str, Func, int]]:
+        """Return name, function that holds the code, and address of the frames at `pc`."""
         func = self.function_at(pc)
         if func is None:
             return []
-        frames, own = [], []
+        found, own = [], []
         for call in self.inlined_calls(pc):
-            frames.append(Frame(call.name, *self._position(func, pc)))
+            found.append((call.name, func, pc))
             if not self._is_wrapper(call.func_id):
-                own.append(frames[-1])
+                own.append(found[-1])
             pc = call.parent_pc
-        frames.append(Frame(func.name, *self._position(func, pc)))
+        found.append((func.name, func, pc))
         if not self._is_wrapper(func.func_id):
-            own.append(frames[-1])
-        return own if own and elide_wrappers else frames
+            own.append(found[-1])
+        return own if own and elide_wrappers else found
 
     def inlined_calls(self, pc: int) -> list[InlinedCall]:
         """Return the inlined calls around the instruction at `pc`, innermost first."""
@@ -268,6 +289,31 @@ class Pclntab:
                 return at - start
         return None
 
+    def _index_by_order(self, name_offset: int) -> int | None:
+        """Return the function whose name stands at an offset, if bisection finds it.
+
+        Names are in the order of the functions, but for those that were inlined into an earlier
+        one (cmd/link/internal/ld/pcln.go, walkFuncs): not so all of several neighbours.
+        """
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if any(self._name_offset_of(at) >= name_offset for at in self._near(middle)):
+                high = middle
+            else:
+                low = middle + 1
+        found = (at for at in self._near(low) if self._name_offset_of(at) == name_offset)
+        return next(found, None)
+
+    def _near(self, index: int) -> range:
+        return range(index, min(index + _NEIGHBOURS, self._count))
+
+    def _name_offset_of(self, index: int) -> int:
+        record = self._records[index]
+        if record + self._layout.size > self._table_bytes:
+            return 0
+        return self._image.u32(self._table + record + _NAME_AT)
+
     @cached_property
     def _name_offsets(self) -> "array[int]":
         words = self._image.words32(self._table, self._table_bytes // 4)
@@ -289,6 +335,9 @@ class Pclntab:
         if offset >= size:  # all ones: no such file
             return "?", 0
         return self._image.c_string(start + offset), line
+
+    def _line(self, func: Func, pc: int) -> int:
+        return max(0, self._value(func.pc_line, func, pc))
 
     def _pcdata(self, func: Func, kind: int) -> int:
         """Return the offset of a pc-value table; 0 for none."""
@@ -313,28 +362,36 @@ class Pclntab:
         return InlinedCall(self._name(name), func_id, start_line, entry + parent)
 
     def _value(self, table: int, func: Func, pc: int) -> int:
-        """Return what a pc-value table says of `pc`; -1 for nothing."""
+        """Return what a pc-value table says of `pc`; -1 for nothing.
+
+        Most tables are asked once, and read no further than that takes; then they are kept.
+        """
         if not 0 < table < len(self._pc_tables):
             return -1
-        known = self._decoded.get((table, func.entry))
+        key = (table, func.entry)
+        known = self._decoded.get(key)
         if known is None:
-            known = self._decode(table, func)
+            if key not in self._asked:
+                if len(self._asked) < _MAX_CACHED:
+                    self._asked.add(key)
+                return self._decode(table, func, until=pc + 1).at(pc)
+            known = self._decode(table, func, until=func.end)
             if self._decoded_steps > _MAX_DECODED_STEPS:
                 self._decoded.clear()
                 self._decoded_steps = 0
-            self._decoded[table, func.entry] = known
+            self._decoded[key] = known
             self._decoded_steps += len(known.ends) + _STEPS_OF_AN_ENTRY
-        index = bisect.bisect_right(known.ends, pc)
-        return known.values[index] if index < len(known.ends) else -1
+        return known.at(pc)
 
-    def _decode(self, table: int, func: Func) -> "_PcTable":
-        """Return a pc-value table as columns (runtime/symtab.go, step)."""
+    def _decode(self, table: int, func: Func, *, until: int) -> "_PcTable":
+        """Return a pc-value table up to an address as columns (runtime/symtab.go, step)."""
         start = bytes(self._pc_tables[table : table + _USUAL_TABLE_BYTES])
+        span = (func.entry, min(until, func.end))
         try:
-            return _decode(start, 0, func, self._quantum)
+            return _decode(start, 0, span, self._quantum)
         except IndexError:  # a longer one
             try:
-                return _decode(self._pc_tables, table, func, self._quantum)
+                return _decode(self._pc_tables, table, span, self._quantum)
             except IndexError as error:
                 raise self._damaged(f"the line table of {func.name}") from error
 
@@ -351,15 +408,19 @@ class _PcTable(NamedTuple):
     ends: list[int]
     values: list[int]
 
+    def at(self, pc: int) -> int:
+        index = bisect.bisect_right(self.ends, pc)
+        return self.values[index] if index < len(self.ends) else -1
 
-def _decode(data: bytes | memoryview, at: int, func: Func, quantum: int) -> _PcTable:
-    """Decode rows up to the end of the function; raise IndexError at the end of `data`.
+
+def _decode(data: bytes | memoryview, at: int, span: tuple[int, int], quantum: int) -> _PcTable:
+    """Decode rows for the addresses in `span`; raise IndexError at the end of `data`.
 
     A row is the change of the value, zigzag, and that of the address in quanta.
     """
     ends: list[int] = []
     values: list[int] = []
-    value, pc, limit = -1, func.entry, func.end
+    value, (pc, limit) = -1, span
     while pc < limit and len(ends) < _MAX_STEPS:
         delta = data[at]
         at += 1

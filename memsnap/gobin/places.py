@@ -17,6 +17,7 @@ from memsnap.gobin.types import GoType
 
 _MAX_NESTING = 8
 _MAX_MEMBERS = 32
+_MAP_ELEMENTS = "runtime.mapassign"  # of these, the result is where the element lies
 _TYPED = (Means.OBJECT, Means.ELEMENT, Means.MALLOC)
 
 
@@ -28,19 +29,20 @@ class _Place(NamedTuple):
     offset: int = 0
 
 
-def stored_type(program: Program, chain: Chain, index: int) -> GoType | None:
-    """Return the type of the word that the store at `index` of the leaf's function writes to.
+def stored_type(program: Program, chain: Chain, index: int, level: int = 0) -> GoType | None:
+    """Return the type of the word that the store at `index` of frame `level`'s function writes to.
 
-    None where it is not known, or differs by the way that control came.
+    One store is of one static type: where control came in several ways (`append` stores into the
+    old array or a new one), those ways that are known have to agree.  None if none is.
     """
-    frame = chain.frame(0)
+    frame = chain.frame(level)
     step = frame.flow.instructions[index] if frame else None
     registers = registers_of(step.dst) if step else ()
     if frame is None or step is None or not registers or registers[0] == program.machine.stack:
         return None
     places = _Places(program, chain)
     values = program.slicer(frame.flow).register(index, registers[0])
-    found = {_stored_in(place, step) for place in places.all_of(values, 0)}
+    found = {_stored_in(place, step) for place in places.all_of(values, level)} - {None}
     return found.pop() if len(found) == 1 else None
 
 
@@ -85,17 +87,20 @@ class _Places:
         return None
 
     def _fresh(self, value: Value, level: int) -> _Place | None:
-        """Return what an allocation call returned a pointer to."""
+        """Return what a call that allocates or adds to a map returned a pointer to."""
         frame, registers = self._chain.frame(level), self._program.machine.arguments
         if frame is None or not isinstance(value.a, int) or value.b != registers[0]:
             return None
-        rule = self._program.rule(self._program.callee(frame.flow.instructions[value.a]))
-        if rule is None or rule.means not in _TYPED:
+        callee = self._program.callee(frame.flow.instructions[value.a])
+        rule = self._program.rule(callee)
+        if rule is None or not (rule.means in _TYPED or callee.startswith(_MAP_ELEMENTS)):
             return None
         addresses = self._constants(frame, value.a, registers[rule.argument], level)
         type_ = self._program.type_at(addresses.pop()) if len(addresses) == 1 else None
         if type_ is None:
             return None
+        if rule.means is Means.CONTAINER:
+            return _Place(type_.elem, is_array=False) if type_.elem else None
         if rule.means is Means.MALLOC:
             sizes = self._constants(frame, value.a, registers[0], level)
             return _Place(type_, is_array=False) if sizes == {type_.size} else None

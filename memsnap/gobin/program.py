@@ -16,7 +16,7 @@ from memsnap.gobin.slicing import Slicer
 from memsnap.gobin.types import GoType
 
 _MACHINES = {"amd64": amd64.MACHINE, "arm64": arm64.MACHINE}
-_WINDOW_BYTES = 512
+_WINDOW_BYTES = 192
 _MAX_KEPT_INSTRUCTIONS = 80_000  # some 12 MB
 
 
@@ -32,6 +32,7 @@ class Program:
         self._slicers: dict[int, Slicer] = {}
         self._effects: dict[int, CallEffect] = {}
         self.instances: dict[str, list[GoType]] = {}  # by the name before the bracket
+        self.map_variables: dict[int, GoType | None] = {}  # by the address of the variable
         self._kept = 0
 
     @cached_property
@@ -58,9 +59,15 @@ class Program:
         function = self.pclntab.function_at(call.pc)
         if function is None or function.end <= call.end:
             return None
-        size = min(function.end - call.end, _WINDOW_BYTES)
-        steps = self.machine.decode_some(bytes(self.image.read(call.end, size)), call.end)
+        steps = self.steps_behind(call.end, _WINDOW_BYTES)
         return flow_behind(function, steps, self.machine, self._effect_of)
+
+    def steps_behind(self, address: int, size: int) -> list[Instruction]:
+        """Return what is decoded of up to `size` bytes from `address`, in the same function."""
+        function = self.pclntab.function_at(address - 1)
+        size = min(function.end - address, size) if function else 0
+        code = self.image.read(address, size) if size > 0 else b""
+        return self.machine.decode_some(code, address)
 
     def slicer(self, flow: Flow) -> Slicer:
         """Return the slicer of a flow."""

@@ -9,19 +9,15 @@ from collections.abc import Iterator
 
 from memsnap.gobin.chain import Chain
 from memsnap.gobin.code import Op
-from memsnap.gobin.descriptors import read_name
 from memsnap.gobin.program import Program
 from memsnap.gobin.slicing import Source, Value
 from memsnap.gobin.types import GoType
+from memsnap.gobin.typesearch import unnamed_types
 
 _SHAPE = "go.shape."
 _ANY_POINTER = "go.shape.*uint8"
-_MAX_NAMES = 256
-_MAX_OCCURRENCES = 4096
 _MAX_DICTIONARY_WORDS = 64
-_NAME_OFFSET_AT = 40  # of `str` in abi.Type
 _WORD = 8
-_NAME_FLAGS = 15
 
 
 def instances_like(program: Program, chain: Chain, shape: GoType) -> list[GoType]:
@@ -43,6 +39,19 @@ def instances_like(program: Program, chain: Chain, shape: GoType) -> list[GoType
     texts = [type_.name for type_ in mentioned]
     likely = [type_ for type_ in found if _is_mentioned(type_, wanted, texts)]
     return likely or found
+
+
+def stands_for(type_: GoType, shape: GoType) -> bool:
+    """Whether a type may stand behind a shape, by its name, layout and fields."""
+    if not _same_layout(type_, shape):
+        return False
+    if shape.name.startswith(_SHAPE):
+        fields = [(field.name, field.type.name) for field in type_.fields]
+        return fields == [(field.name, field.type.name) for field in shape.fields]
+    base, bracket, arguments = shape.name.partition("[")
+    if not bracket or type_.name.partition("[")[0] != base or type_.pkg_path != shape.pkg_path:
+        return False
+    return _matches(type_.name, split_arguments(arguments.removesuffix("]")))
 
 
 def split_arguments(text: str) -> list[str]:
@@ -103,42 +112,11 @@ def _instances(program: Program, base: str) -> list[GoType]:
 
 
 def _find_instances(program: Program, base: str) -> Iterator[GoType]:
-    md, image = program.executable.moduledata, program.image
-    section = image.view(md.types, md.etypes - md.types)
-    data = bytes(section)
-    seen: set[int] = set()
-    for offset in _name_offsets(program, data, f"{base}["):
-        needle = offset.to_bytes(4, "little")
-        at = data.find(needle)
-        while at >= 0 and len(seen) < _MAX_NAMES:
-            address = md.types + at - _NAME_OFFSET_AT
-            if at % _WORD == _NAME_OFFSET_AT % _WORD and address not in seen:
-                seen.add(address)
-                type_ = program.type_at(address)
-                if type_ and type_.name.startswith(f"{base}[") and _SHAPE not in type_.name:
-                    yield type_
-            at = data.find(needle, at + 4)
-
-
-def _name_offsets(program: Program, data: bytes, start: str) -> Iterator[int]:
-    """Yield the offsets of names that begin with `start`, or with a star before it.
-
-    A name is a flag byte, a varint length and the text (`internal/abi/type.go`, Name).
-    """
-    md, pattern = program.executable.moduledata, start.encode()
-    at, found = data.find(pattern), 0
-    for _ in range(_MAX_OCCURRENCES):
-        if at < 0 or found >= _MAX_NAMES:
-            return
-        for begin in (at, at - 1):
-            offset = begin - 2 if data[begin - 1] < 0x80 else begin - 3
-            if offset < 0 or data[offset] > _NAME_FLAGS:
-                continue
-            name = read_name(program.image, md.types + offset)
-            if name and name.text.removeprefix("*").startswith(start) and _SHAPE not in name.text:
-                found += 1
-                yield offset
-        at = data.find(pattern, at + 1)
+    """Yield them by what `*base[...]` point to: the linker has a pointer type for each."""
+    for pointer in unnamed_types(program.executable, f"*{base}["):
+        type_ = pointer.elem
+        if type_ and pointer.name == f"*{type_.name}" and _SHAPE not in type_.name:
+            yield type_
 
 
 def _dictionary_types(program: Program, chain: Chain) -> list[GoType]:

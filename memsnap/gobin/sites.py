@@ -19,12 +19,18 @@ from memsnap.gobin.answers import (
     pointer_free,
 )
 from memsnap.gobin.chain import Bound, Chain
+from memsnap.gobin.closures import closure_behind
 from memsnap.gobin.code import Instruction
-from memsnap.gobin.descriptors import Kind
 from memsnap.gobin.executable import Executable
-from memsnap.gobin.forward import box_types, closure_of, handed_map_type, small_map_type
-from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule
-from memsnap.gobin.mapparts import HEADER_BYTES
+from memsnap.gobin.forward import (
+    box_types,
+    closure_of,
+    handed_map_type,
+    shaped_type,
+    small_map_type,
+)
+from memsnap.gobin.kinds import BOX_SIZES, FIXED_LEAVES, AllocKind, Means, Rule, may_be_closure
+from memsnap.gobin.mapblocks import HEADER_BYTES
 from memsnap.gobin.program import Program
 from memsnap.gobin.reflection import inferred, modelled
 from memsnap.gobin.runtimeblocks import runtime_block
@@ -125,10 +131,10 @@ class _Question:
     def answer(self) -> Site:
         leaf = self._program.pclntab.function_at(self._stack[0])
         name = leaf.name if leaf else ""
-        if name in FIXED_LEAVES:
-            rule = FIXED_LEAVES[name]
-            return fixed(rule.kind, rule.fixed)
-        site = self._by_call(name)
+        site = _of_leaf(name) or self._by_call(name)
+        if site.certainty in (Certainty.SHAPE, Certainty.UNKNOWN):
+            inlined = self._program.pclntab.inline_frames(self._stack[0])[:1]
+            site = _of_leaf(inlined[0].name if inlined else "") or site
         if site.type_name or not name.startswith("reflect."):
             return site
         return (
@@ -173,14 +179,18 @@ class _Question:
         return build(kind, typed.types[0], typed.certainty, self._block)
 
     def _behind(self, typed: Typed) -> Typed:
-        """Return what a shape may stand for here, or the shape itself."""
+        """Return what a shape stands for here, what it may stand for, or the shape itself."""
+        type_ = shaped_type(self._program, self.chain, typed.types[0])
+        if type_ is not None:
+            return Typed([type_], nil=typed.nil, certainty=Certainty.FORWARD)
         found = instances_like(self._program, self.chain, typed.types[0])
         return Typed(found, nil=typed.nil, certainty=Certainty.INFERRED) if found else typed
 
     def _object(self, kind: AllocKind, typed: Typed) -> Site:
         site = self._answer(kind, typed, object_site)
-        if len(typed.types) == 1 and _may_be_closure(typed.types[0]):
-            name = closure_of(self._program, self.chain)
+        if len(typed.types) == 1 and may_be_closure(typed.types[0]):
+            name = closure_behind(self._program, self._stack[0] + 1)
+            name = name or closure_of(self._program, self.chain)
             if name and site.certainty is not Certainty.UNKNOWN:
                 return Site(
                     kind=AllocKind.CLOSURE,
@@ -299,10 +309,7 @@ class _Question:
         return found
 
 
-def _may_be_closure(type_: GoType) -> bool:
-    """Whether a type is what the compiler makes for closures: a struct that begins `F uintptr`."""
-    return (
-        type_.kind is Kind.STRUCT
-        and not type_.named
-        and type_.name.startswith(("struct { F uintptr", "struct { F "))
-    )
+def _of_leaf(function: str) -> Site | None:
+    """Return the answer for all that a function allocates itself, inlined or not."""
+    rule = FIXED_LEAVES.get(function)
+    return fixed(rule.kind, rule.fixed) if rule else None

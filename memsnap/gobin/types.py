@@ -7,6 +7,7 @@ so that a type costs no more than what is looked at.  `descriptors` and `parts` 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from memsnap.gobin import names
 from memsnap.gobin.descriptors import TYPE_BYTES, Descriptor, Kind, read_descriptor
@@ -15,7 +16,7 @@ from memsnap.gobin.moduledata import Moduledata
 from memsnap.gobin.parts import FieldPart, TypeParts
 
 _WORD = 8
-_ALIGN_AT, _MAX_ALIGN = 21, 8  # two bytes, align and fieldAlign, tell most of what is no type
+_ALIGN_AT, _MAX_ALIGN = 21, 8  # two bytes: align and fieldAlign
 _INDIRECT_KEY, _INDIRECT_ELEM = 4, 8
 _INDIRECT_KEY_123, _INDIRECT_ELEM_123 = 1, 2
 
@@ -212,22 +213,34 @@ class Types:
         return found
 
     def all(self) -> Iterator[GoType]:
-        """Yield all types, by address.
+        """Yield all types, by address."""
+        return self.between(self._md.types, self._md.etypes)
+
+    def between(self, start: int, end: int) -> Iterator[GoType]:
+        """Yield the types whose descriptors begin in `start:end`, by address.
 
         Descriptors follow each other, with other data in between, so the walk looks for the next
         one word by word.
         """
-        start, end = self._md.types, self._md.etypes
-        bytes_ = self._image.view(start, end - start)
-        address = -(-start // _WORD) * _WORD
-        while address <= end - TYPE_BYTES:
-            step, at = _WORD, address - start + _ALIGN_AT
-            if 0 < bytes_[at] <= _MAX_ALIGN and 0 < bytes_[at + 1] <= _MAX_ALIGN:
+        end = min(end, self._md.etypes - TYPE_BYTES + 1)
+        address = -(-max(start, self._md.types) // _WORD) * _WORD
+        while address < end:
+            step = _WORD
+            if self._may_be_type(address):
                 found = self.at(address)
                 if found:
                     yield found
                     step = self.parts.descriptor_bytes(found.descriptor)
             address += step
+
+    def _may_be_type(self, address: int) -> bool:
+        """Whether two bytes there, which tell most of what is no type, are those of one."""
+        at = address - self._md.types + _ALIGN_AT
+        return 0 < self._bytes[at] <= _MAX_ALIGN and 0 < self._bytes[at + 1] <= _MAX_ALIGN
+
+    @cached_property
+    def _bytes(self) -> memoryview:
+        return self._image.view(self._md.types, self._md.etypes - self._md.types)
 
     def fields(self, type_: GoType) -> tuple[Field, ...]:
         """Return a struct's fields; empty for other types, and where one is damaged."""

@@ -31,7 +31,7 @@ def with_text_labels(profile: Profile, columns: Mapping[str, Sequence[str]]) -> 
     old = profile.labels
     # A text may stand several times among the strings.
     ours = [at for at, text in enumerate(strings) if text in columns]
-    kept = np.flatnonzero(~np.isin(old.key, np.array(ours, np.int32)))
+    kept = np.flatnonzero(~np.isin(old.key, np.array(ours, np.int32), kind="table"))
     labels = _merged([_taken(old, kept), *parts])
     return replace(profile, labels=labels, strings=tuple(strings))
 

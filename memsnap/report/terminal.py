@@ -103,6 +103,7 @@ def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[
 
 def _next(diff: Diff, found: tuple[Finding, ...], by: By, ink: Ink) -> Iterator[str]:
     first, last = (shlex.quote(clean(s.name)) for s in (diff.before, diff.after))
+    files = not any(snapshot.name.startswith(_STORED) for snapshot in (diff.before, diff.after))
     names = " ".join(shlex.quote(clean(snapshot.name)) for snapshot in diff.snapshots)
     yield ink.heading("Next")
     other = By.FUNCTION if by is not By.FUNCTION else By.SITE
@@ -111,4 +112,5 @@ def _next(diff: Diff, found: tuple[Finding, ...], by: By, ink: Ink) -> Iterator[
     if at and not diff.selection.function:
         function = shlex.quote(clean(short_function(at.function)))
         yield f"  memsnap diff {names} --in {function} --by line"
-    yield f"  go tool pprof -diff_base {first} {last}"
+    if files:
+        yield f"  go tool pprof -diff_base {first} {last}"

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from memsnap.attribution import Answer, Answers
+from memsnap.attribution import Answer, Known
 from memsnap.errors import FileError
 from memsnap.storage.snapfile import write_atomically
 from memsnap.version import __version__
 
 _MOST_FILES = 64  # builds kept, the most recently used
 _MOST_ANSWERS = 500_000  # of one build, some 20 MB
-_KEY_BYTES = 16
+_KEY_BYTES = 16  # of answers and of places
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -27,6 +27,7 @@ class _File(msgspec.Struct, array_like=True):
     build: str
     distinct: list[Answer]
     keys: bytes
+    places: bytes
     answers: list[int]
 
 
@@ -36,32 +37,38 @@ class TypeCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _user_folder()
 
-    def load(self, build: str) -> Answers:
-        """Return the answers of the build with this id; none where nothing is known of it."""
+    def load(self, build: str) -> Known:
+        """Return what is known of the build with this id: nothing, where there is no good file."""
         path = self._path(build)
         try:
             file = msgspec.msgpack.decode(path.read_bytes(), type=_File)
         except (OSError, msgspec.MsgspecError):
-            return {}
+            return Known()
         fits = len(file.keys) == _KEY_BYTES * len(file.answers)
         if file.version != __version__ or file.build != build or not fits:
-            return {}
+            return Known()
         try:
             path.touch()
-            return {
-                file.keys[at * _KEY_BYTES : (at + 1) * _KEY_BYTES]: file.distinct[answer]
-                for at, answer in enumerate(file.answers)
-            }
+            answers = [file.distinct[answer] for answer in file.answers]
         except (OSError, IndexError):
-            return {}
+            return Known()
+        return Known(dict(zip(_keys(file.keys), answers, strict=True)), set(_keys(file.places)))
 
-    def save(self, build: str, answers: Answers) -> None:
-        """Keep `answers`; silently does not where the folder cannot be written to."""
+    def save(self, build: str, known: Known) -> None:
+        """Keep what is `known`; silently does not where the folder cannot be written to."""
+        answers = known.answers
         if len(answers) > _MOST_ANSWERS:
             return
         distinct: dict[Answer, int] = {}
         numbers = [distinct.setdefault(answer, len(distinct)) for answer in answers.values()]
-        file = _File(__version__, build, list(distinct), b"".join(answers), numbers)
+        file = _File(
+            version=__version__,
+            build=build,
+            distinct=list(distinct),
+            keys=b"".join(answers),
+            places=b"".join(known.places),
+            answers=numbers,
+        )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path(build), msgspec.msgpack.encode(file))
@@ -78,6 +85,10 @@ class TypeCache:
         )
         for path in files[_MOST_FILES:]:
             path.unlink(missing_ok=True)
+
+
+def _keys(joined: bytes) -> list[bytes]:
+    return [joined[at : at + _KEY_BYTES] for at in range(0, len(joined), _KEY_BYTES)]
 
 
 def _user_folder() -> Path:

@@ -1,10 +1,41 @@
-"""A Go service with many doors, and certificates made by openssl."""
+"""A Go service with many doors, certificates made by openssl, and both ways to run a visit."""
 
+import asyncio
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from memsnap.capture import blocking
+from memsnap.capture.aio import Fetcher
+
+
+def by_aiohttp(steps):
+    """Run the steps of a visit on an event loop of its own."""
+
+    async def run():
+        async with Fetcher() as fetcher:
+            return await fetcher.run(steps)
+
+    with ThreadPoolExecutor(1) as pool:  # pytest's own loop, in this thread, stays as it is
+        return pool.submit(asyncio.run, run()).result()
+
+
+TRANSPORTS = {"requests": blocking.run, "aiohttp": by_aiohttp}
+
+
+@pytest.fixture(params=TRANSPORTS.values(), ids=TRANSPORTS)
+def run(request):
+    """A function that runs the steps of a visit: on requests, then the same test on aiohttp."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def transports():
+    """All such functions by their names, for tests that compare them."""
+    return TRANSPORTS
 
 
 @pytest.fixture(scope="session")

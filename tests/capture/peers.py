@@ -128,4 +128,4 @@ def _head(connection: socket.socket) -> str:
         if not received:
             return ""
         head += received
-    return head.decode("latin-1") if head.startswith(b"GET") else "TLS ?"
+    return head.decode("latin-1") if head.startswith((b"GET", b"CONNECT")) else "TLS ?"

@@ -10,10 +10,11 @@ from peers import always, peer, reply, routes, trickle
 from memsnap.capture.access import Access
 from memsnap.capture.counters import TRAILER_MAX_SAMPLES
 from memsnap.capture.target import parse_target
-from memsnap.capture.visit import capture
+from memsnap.capture.visit import Options, locate_steps, visit_steps
 from memsnap.errors import FormatError, MemsnapError, TargetError
 from memsnap.pprof.encode import compress, encode
 
+PATIENT = Access(timeout_s=30, max_bytes=8 << 20)
 QUICK = Access(timeout_s=0.5, max_bytes=8 << 20)
 BINARY = "application/octet-stream"
 HEAP = "/debug/pprof/heap"
@@ -24,17 +25,31 @@ def profile_bytes(*rows, **header):
     return compress(encode(heap(*rows, **header)))
 
 
-def visit(target, access=QUICK, **options):
-    return capture(parse_target(target.url), access, **options)
+@pytest.fixture
+def visit(run):
+    """A function that takes a whole capture."""
+
+    def visit(target, access=PATIENT, **options):
+        place = run(locate_steps(parse_target(target.url), access))
+        steps = visit_steps(parse_target(target.url), place, options=Options(**options))
+        return run(steps)
+
+    return visit
 
 
-def failure(script, kind=MemsnapError):
-    with peer(script) as target, pytest.raises(kind) as caught:
-        visit(target)
-    assert f"http://127.0.0.1:{target.port}{HEAP}?gc=1" in caught.value.message
-    assert "\n" not in caught.value.message
-    assert caught.value.hint
-    return caught.value
+@pytest.fixture
+def failure(visit):
+    """A function that returns the error of a capture that must fail."""
+
+    def failure(script, kind=MemsnapError, access=PATIENT):
+        with peer(script) as target, pytest.raises(kind) as caught:
+            visit(target, access)
+        assert f"http://127.0.0.1:{target.port}{HEAP}?gc=1" in caught.value.message
+        assert "\n" not in caught.value.message
+        assert caught.value.hint
+        return caught.value
+
+    return failure
 
 
 @pytest.mark.parametrize(
@@ -50,16 +65,16 @@ def failure(script, kind=MemsnapError):
     ],
     ids=["empty", "html", "json", "text", "truncated", "corrupt", "bomb"],
 )
-def test_200_with_something_else_is_a_format_error(body):
+def test_200_with_something_else_is_a_format_error(failure, body):
     failure(always(reply(200, body, type_="text/html")), FormatError)
 
 
-def test_a_target_that_trickles_ends_at_the_deadline():
-    error = failure(trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), TargetError)
+def test_a_target_that_trickles_ends_at_the_deadline(failure):
+    error = failure(trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), TargetError, QUICK)
     assert "no complete answer" in error.message
 
 
-def test_a_heap_alone_is_a_snapshot_with_notes():
+def test_a_heap_alone_is_a_snapshot_with_notes(visit):
     with peer(routes({HEAP: reply(200, profile_bytes(), type_=BINARY)})) as target:
         snapshot = visit(target)
     described = snapshot.capture
@@ -82,7 +97,7 @@ def test_a_heap_alone_is_a_snapshot_with_notes():
     ],
     ids=["empty", "html", "400"],
 )
-def test_counters_that_are_none_are_absent(answer):
+def test_counters_that_are_none_are_absent(visit, answer):
     table = {HEAP: reply(200, profile_bytes(), type_=BINARY)}
     with peer(routes(table, answer)) as target:
         described = visit(target).capture
@@ -90,7 +105,7 @@ def test_counters_that_are_none_are_absent(answer):
     assert described.service == "app"
 
 
-def test_counters_that_hang_cost_one_wait_and_not_the_snapshot():
+def test_counters_that_hang_cost_one_wait_and_not_the_snapshot(visit):
     def script(path, say, over):
         if path.startswith(HEAP):
             say(reply(200, profile_bytes(), type_=BINARY))
@@ -100,13 +115,13 @@ def test_counters_that_hang_cost_one_wait_and_not_the_snapshot():
             say(reply(404))
 
     with peer(script) as target:
-        described = visit(target).capture
+        described = visit(target, QUICK).capture
     assert target.paths.count("/debug/vars") == 1
     assert "/metrics" not in target.paths
     assert "Counters could not be had" in described.notes[0]
 
 
-def test_a_large_profile_is_not_asked_for_as_text():
+def test_a_large_profile_is_not_asked_for_as_text(visit):
     rows = [
         Row(f"main.f{i} f.go:{i} < main.main main.go:5", size=48, alloc=1, live=1)
         for i in range(TRAILER_MAX_SAMPLES + 1)
@@ -123,7 +138,7 @@ def test_a_large_profile_is_not_asked_for_as_text():
     assert "10,001 samples" in described.notes[0]
 
 
-def test_a_body_compressed_twice_is_read():
+def test_a_body_compressed_twice_is_read(visit):
     stats = gzip.compress(json.dumps({"memstats": {"HeapAlloc": 9}}).encode())
     table = {
         HEAP: reply(200, gzip.compress(profile_bytes()), more="Content-Encoding: gzip\r\n"),
@@ -135,7 +150,7 @@ def test_a_body_compressed_twice_is_read():
     assert snapshot.capture.mem_stats.heap_alloc == 9
 
 
-def test_a_redirect_on_the_way_is_noted():
+def test_a_redirect_on_the_way_is_noted(visit):
     table = {
         HEAP: reply(301, more="Location: /x/heap?gc=1\r\n"),
         "/x/heap": reply(200, profile_bytes(), type_=BINARY),
@@ -145,7 +160,7 @@ def test_a_redirect_on_the_way_is_noted():
     assert notes[0].startswith(f"The target redirected: {target.url}{HEAP}?gc=1 -> ")
 
 
-def test_another_profile_in_place_of_the_heap_is_refused():
+def test_another_profile_in_place_of_the_heap_is_refused(failure):
     rows = profile_bytes(Row("main.f f.go:1", size=1, alloc=1, live=1), rate=0)
     error = failure(always(reply(200, rows, type_=BINARY)), FormatError)
     assert "profiling is off" in error.message

@@ -3,7 +3,7 @@
 import pytest
 
 from memsnap.capture.command import is_command, parse_command, without_secrets
-from memsnap.capture.fetch import Answer
+from memsnap.capture.exchange import Answer
 
 
 def answer(body, *, status=200, content_type="text/plain; charset=utf-8"):

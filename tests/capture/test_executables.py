@@ -10,13 +10,15 @@ import pytest
 import typed_services
 from services import Service, running
 
+from memsnap.attribution import Known
+from memsnap.capture.blocking import capture
 from memsnap.capture.executables import TypeSource
-from memsnap.capture.gobuild import read_build
 from memsnap.capture.target import PidTarget
-from memsnap.capture.visit import capture
 from memsnap.errors import FileError, FormatError, MemsnapError, UsageError
+from memsnap.gobin.buildinfo import read_build
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Capture, Process, Snapshot, Types
+from memsnap.storage.typecache import TypeCache
 
 pytestmark = pytest.mark.go
 
@@ -212,6 +214,29 @@ def test_a_folder_is_searched_for_gos_build_id_of_the_process(
     assert typed(elsewhere, folder=folder).executable == str(mine)
 
 
+def test_what_is_resolved_is_remembered_by_build(snapshot: Snapshot, tmp_path: Path) -> None:
+    cache = TypeCache(tmp_path / "types")
+    with TypeSource(file=str(stripped()), memory=cache) as source:
+        source.attribute(snapshot)
+    build = read_build(stripped())
+    assert build
+
+    known = cache.load(build.go_build_id)
+
+    assert len(known.answers) > 50
+    assert len(known.places) > 100
+
+
+def test_a_build_whose_id_others_may_have_is_not_remembered(tmp_path: Path) -> None:
+    recorded = typed_services.recorded("-ldflags=-buildid=redacted")
+    heap = read(recorded.proto, name="heap.pb.gz")
+    cache = TypeCache(tmp_path / "types")
+    with TypeSource(file=str(recorded.executable), memory=cache) as source:
+        source.attribute(Snapshot(name="heap.pb.gz", heap=heap, capture=Capture()))
+
+    assert cache.load("redacted") == Known()
+
+
 def test_without_build_ids_the_name_decides(snapshot: Snapshot, folder: Path) -> None:
     mine = shutil.copy(stripped(), folder / "requests")
 
@@ -263,3 +288,14 @@ def test_what_is_no_folder_is_refused(snapshot: Snapshot, tmp_path: Path) -> Non
 def test_a_file_and_a_folder_are_too_much() -> None:
     with pytest.raises(UsageError, match="either --exe FILE or --exe-dir DIR"):
         TypeSource(file="a", folder="b")
+
+
+def test_of_many_executables_those_used_last_stay_open(
+    tmp_path: Path, own_file: Path, snapshot: Snapshot
+) -> None:
+    files = [str(shutil.copy(own_file, tmp_path / f"shop-{number}")) for number in range(3)]
+    with TypeSource(most_open=2) as source:
+        for number in (0, 1, 0, 2):
+            assert source.attribute_by(files[number], snapshot).capture.types is not None
+        assert source.open_files == (files[0], files[2])
+    assert source.open_files == ()

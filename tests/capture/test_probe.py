@@ -11,14 +11,20 @@ from peers import always, peer, reply, routes
 
 from memsnap.capture.access import Access
 from memsnap.capture.failures import namespace_refused
-from memsnap.capture.probe import probe
+from memsnap.capture.probe import probe as probing
 from memsnap.errors import TargetError
 
 ME = os.getpid()
 COMMAND = Path(f"/proc/{ME}/cmdline").read_bytes().removesuffix(b"\0")
 
 
-def test_the_endpoint_that_answers_as_this_process_is_taken():
+@pytest.fixture
+def probe(run):
+    """A function that looks for pprof in a process."""
+    return lambda pid, access: run(probing(pid, access))
+
+
+def test_the_endpoint_that_answers_as_this_process_is_taken(probe):
     table = {"/pprof/cmdline": reply(200, COMMAND)}
     with peer(always(b"not HTTP at all")), peer(routes(table)) as target:
         located = probe(ME, Access())
@@ -26,7 +32,7 @@ def test_the_endpoint_that_answers_as_this_process_is_taken():
         assert located.pid == ME
 
 
-def test_html_for_any_path_is_no_pprof():
+def test_html_for_any_path_is_no_pprof(probe):
     page = reply(200, b"<html><title>Index</title></html>", type_="text/html")
     with peer(always(page)) as target, pytest.raises(TargetError) as caught:
         probe(ME, Access())
@@ -34,7 +40,7 @@ def test_html_for_any_path_is_no_pprof():
     assert "--prefix" in caught.value.hint
 
 
-def test_a_probe_follows_no_redirect():
+def test_a_probe_follows_no_redirect(probe):
     with peer(always(reply(200, COMMAND))) as elsewhere:
         moved = reply(302, more=f"Location: http://127.0.0.2:{elsewhere.port}/x\r\n")
         with peer(always(moved)) as target:
@@ -44,7 +50,7 @@ def test_a_probe_follows_no_redirect():
         assert len(target.paths) > 1
 
 
-def test_everything_that_was_tried_is_listed_up_to_a_limit():
+def test_everything_that_was_tried_is_listed_up_to_a_limit(probe):
     with contextlib.ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(peer(always(b"SSH-2.0\r\n")))
@@ -66,7 +72,7 @@ def another_user():
         yield
 
 
-def test_a_process_of_another_user_is_told_to_need_rights():
+def test_a_process_of_another_user_is_told_to_need_rights(probe):
     with contextlib.ExitStack() as stack:
         pid = 1
         if os.geteuid() == 0:

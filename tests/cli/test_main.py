@@ -169,6 +169,8 @@ def test_a_terminal_that_knows_no_arrows_gets_question_marks(process, pair):
 def test_every_option_that_a_message_names_exists():
     context = click.Context(cli)
     commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
+    groups = [command for command in commands[1:] if isinstance(command, click.Group)]
+    commands += [command for group in groups for command in group.commands.values()]
     known = {
         option
         for command in commands

@@ -11,7 +11,7 @@ from memsnap.demo.service import SOURCE
 
 pytestmark = pytest.mark.go
 
-VERDICTS = {"leak", "cache", "load", "churn", "steady"}
+VERDICTS = {"leak", "cache", "load", "churn", "one-time", "steady"}
 
 
 @pytest.mark.parametrize("module", [SCENARIOS, SOURCE], ids=["scenarios", "demo"])

@@ -12,6 +12,7 @@ from memsnap.gobin.amd64 import (
     decode,
     decode_some,
     has_number,
+    loads_of,
 )
 from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Op
 from memsnap.gobin.executable import Executable
@@ -109,6 +110,16 @@ def test_a_constant_counts_if_nothing_disturbs_it(between, found):
 
     address = START - len(code) + 8 + 0x1000
     assert list(address_before(code, START, AX)) == ([address] if found else [])
+
+
+def test_loads_of_a_word_at_a_constant_address_are_found():
+    # NOPL; MOVQ 0x100(IP), CX; MOVQ 0x100(IP), R9; LEAQ 0x100(IP), AX
+    code = bytes.fromhex("90 488b0d00010000 4c8b0d00010000 488d0500010000")
+
+    assert list(loads_of(code, START, START + 8 + 0x100)) == [START + 1]
+    assert list(loads_of(code, START, START + 15 + 0x100)) == [START + 8]
+    assert list(loads_of(code, START, START + 22 + 0x100)) == []
+    assert list(loads_of(code[:6], START, START + 8 + 0x100)) == []
 
 
 def test_arguments_are_those_of_gos_register_abi():

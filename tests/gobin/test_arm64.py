@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from memsnap.gobin.arm64 import SP, ZR, address_before, call_before, decode
+from memsnap.gobin.arm64 import SP, ZR, address_before, call_before, decode, loads_of
 from memsnap.gobin.code import ANY_BASE, NO_BASE, Instruction, Op
 
 START = 0x410000
@@ -99,3 +99,14 @@ def test_a_constant_counts_if_nothing_disturbs_it(between, found):
 
     page = (START - len(code) & ~0xFFF) + 0x1000
     assert list(address_before(code, START, 0)) == ([page + 0x120] if found else [])
+
+
+def test_loads_of_a_word_at_a_constant_address_are_found():
+    # ADRP 0x1000, R0; MOVD 0x120(R0), R2; MOVD 0x120(R1), R2
+    code = struct.pack("<4I", 0xD503201F, 0xB0000000, 0xF9409002, 0xF9409022)
+    page = (START & ~0xFFF) + 0x1000
+
+    assert list(loads_of(code, START, page + 0x120)) == [START + 4]
+    assert list(loads_of(code, START, page + 0x128)) == []
+    assert list(loads_of(code, START, page + 0x1120)) == []
+    assert list(loads_of(code[:11], START, page + 0x120)) == []

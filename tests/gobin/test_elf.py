@@ -30,7 +30,8 @@ CODE = Part(0x400000, b"\x90" * 64)
         (elf_file(CODE, machine=9999), "svc is built for ELF machine 9999"),
         (elf_file(CODE, kind=1), "svc is an object file, not yet linked, not an executable"),
         (elf_file(CODE, kind=4), "svc is a core dump, not an executable"),
-        (elf_file(CODE, header_bytes=40), "svc has ELF program headers of 40 bytes"),
+        (elf_file(CODE, elf_class=9), "svc is an ELF file of no known word size"),
+        (elf_file(CODE, header_bytes=40), "svc has no load segments that a program could run from"),
         (elf_file(), "svc has no load segments that a program could run from"),
         (elf_file(CODE, CODE), "svc has no load segments that a program could run from"),
         (
@@ -77,6 +78,7 @@ def test_a_note_that_runs_out_of_its_segment_is_ignored():
 def test_segments_are_cut_to_what_the_file_holds():
     data = elf_file(Part(0x400000, b"\x90" * 100))[:-40]
 
-    assert [s.file_size for s in elf.parse_segments(data, elf.parse_header(data, name="svc"))] == [
-        60
-    ]
+    file = elf.Elf(data, elf.parse_header(data, name="svc"))
+
+    assert [segment.file_size for segment in file.segments] == [60]
+    assert file.missing_bytes == 40

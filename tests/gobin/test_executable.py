@@ -142,6 +142,29 @@ def test_packed_files_are_refused_with_the_way_out():
     assert caught.value.hint == "unpack it first: upx -d"
 
 
+@pytest.mark.go
+@pytest.mark.parametrize("part", [0.0002, 0.05, 0.3, 0.6])
+def test_a_file_that_lacks_its_end_is_said_to_be_cut_off(program, tmp_path, part):
+    data = program("tiny").read_bytes()
+    cut = tmp_path / "svc"
+    cut.write_bytes(data[: int(len(data) * part)])
+
+    with pytest.raises(FormatError, match=r"svc is cut off: [0-9,]+ of the bytes") as caught:
+        Executable.open(cut)
+
+    assert caught.value.hint == "copy the file again"
+
+
+@pytest.mark.go
+def test_only_gos_own_build_ids_tell_builds_apart(program):
+    with (
+        Executable.open(program("tiny")) as own,
+        Executable.open(program("tiny", flags=["-ldflags=-buildid=redacted"])) as chosen,
+    ):
+        assert own.image.content_id == own.image.go_build_id
+        assert (chosen.image.go_build_id, chosen.image.content_id) == ("redacted", "")
+
+
 def test_other_programs_are_no_go_programs():
     with pytest.raises(FormatError, match="has no Go function table"):
         Executable.open(sys.executable)

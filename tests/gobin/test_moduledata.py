@@ -32,6 +32,7 @@ def moduledata(sections):
         gofunc=0,
         text_sections=sections,
         typelinks=None,
+        sorted_types=None,
     )
 
 

@@ -93,6 +93,36 @@ def test_addresses_outside_the_text_have_no_function(zoo, place):
     assert not zoo.pclntab.is_entry(address)
 
 
+def test_every_function_is_found_by_its_name(zoo):
+    functions = list(zoo.pclntab.functions())
+    first = {}
+    for function in functions:
+        first.setdefault(function.name, function)
+
+    assert [f.name for f in functions[::29] if zoo.pclntab.by_name(f.name) != first[f.name]] == []
+
+
+def test_lines_and_innermost_names_are_those_of_the_frames(zoo):
+    pclntab = zoo.pclntab
+    for function in itertools.islice(pclntab.functions(), 0, None, 97):
+        for pc in range(function.entry, function.end, 5):
+            frames = pclntab.inline_frames(pc)
+            assert pclntab.inline_lines(pc) == [(frame.name, frame.line) for frame in frames]
+            assert pclntab.innermost_name(pc) == frames[0].name
+
+
+def test_a_line_is_the_same_however_often_it_is_asked_for(program):
+    path = program("retain")
+    with Executable.open(path) as executable:
+        main = executable.pclntab.by_name("main.main")
+        places = range(main.entry, main.end, 3)
+        often = [executable.pclntab.line(pc) for pc in places]
+
+    for pc, line in zip(places, often, strict=True):
+        with Executable.open(path) as fresh:
+            assert fresh.pclntab.line(pc) == line
+
+
 def test_names_keep_the_linkers_escapes(zoo):
     assert zoo.pclntab.by_name("memsnap.test/programs/pets%2ev2.(*Cat).Purr")
 

@@ -63,9 +63,9 @@ def test_annotated_allocations_have_the_annotated_type(go, tmp_path, flags):
 
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len({s.line for s in right}) > 0.8 * len(wanted())
-    assert len(unsure) <= 12
+    assert len(unsure) <= 6
     assert live_bytes > 0.96
-    assert live_sites > 0.86
+    assert live_sites > 0.9
 
 
 def test_a_generic_function_gets_its_types_from_the_callers_dictionary(on_line):
@@ -82,21 +82,52 @@ def test_a_closure_gets_its_types_from_what_it_captured(on_line):
     assert {site.certainty for site in sites} == {Certainty.CALLER_CHAIN}
 
 
-def test_a_generic_method_called_through_an_interface_is_not_guessed(on_line):
+def test_a_closure_gets_its_types_from_the_call_that_made_it(on_line):
+    sites = on_line("return make([]T, n) // want: []main.Node | []main.Money")
+
+    assert {site.type_name for site in sites} == {"[]main.Node", "[]main.Money"}
+    assert {site.certainty for site in sites} == {Certainty.CALLER_CHAIN}
+
+
+def test_a_generic_method_called_through_an_interface_is_found_in_its_method_table(on_line):
+    sites = [site for site in on_line("made := make([]T, n*f.scale)") if site.type_name]
+
+    assert {site.type_name for site in sites} == {"[]main.Node", "[]int", "[]main.Big"}
+    assert {site.certainty for site in sites} == {Certainty.CALLER_CHAIN}
+
+
+def test_a_generic_method_of_an_interface_out_of_memory_is_not_guessed(on_line):
     sites = on_line("made := make([]T, n*f.scale)")
 
-    assert {site.type_name for site in sites if site.certainty.trustworthy} <= {"[]main.Node"}
+    assert "[]main.Wide" not in {site.type_name for site in sites}
     assert any(site.certainty is Certainty.UNKNOWN for site in sites)
 
 
-def test_an_instance_known_by_its_shape_only_is_marked_as_inferred(on_line):
+def test_what_a_method_or_a_changed_field_hands_to_reflection_is_not_guessed(samples):
+    by_caller = defaultdict(set)
+    with_first_or_second = [s.site for s in samples if s.object_bytes == 416 and s.live_bytes]
+    for site in with_first_or_second:
+        by_caller[site.certainty.trustworthy].add(site.type_name)
+
+    assert by_caller == {True: {"main.First"}, False: {""}}
+
+
+def test_a_generic_object_has_the_type_of_the_pointers_that_it_is_kept_by(on_line):
     sites = on_line("l := &List[T]{}")
 
-    assert {site.certainty for site in sites} == {Certainty.INFERRED}
+    assert {site.certainty for site in sites} == {Certainty.FORWARD}
     assert {site.type_name for site in sites} == {
         "main.List[*main.Node]",
         "main.List[int]",
         "main.List[*main.Point]",
+    }
+
+
+def test_an_instance_known_by_its_shape_only_is_marked_as_inferred(samples):
+    sites = {s.site for s in samples if s.site.type_name.startswith("sync.entry[")}
+
+    assert {(site.type_name, site.certainty) for site in sites} == {
+        ("sync.entry[any,any]", Certainty.INFERRED)
     }
 
 
@@ -131,17 +162,37 @@ def test_the_parts_of_a_map_are_told_by_their_size(on_line):
 
 def test_the_header_of_a_map_has_the_type_of_the_place_that_it_is_stored_to(on_line):
     in_field, in_element = on_line("g.Names = map"), on_line("g.Cells[i] = map")
+    in_map = {s for s in on_line('e["one"] = make') if s.part == "header"}
 
     assert {(s.type_name, s.certainty) for s in in_field} == {
         ("map[string]bool", Certainty.FORWARD)
     }
     assert {(s.type_name, s.certainty) for s in in_element} == {("map[int]int", Certainty.FORWARD)}
+    assert {(s.type_name, s.certainty) for s in in_map} == {("map[string]bool", Certainty.FORWARD)}
+
+
+def test_the_header_of_a_map_has_the_type_of_the_place_that_callers_store_it_to(on_line):
+    (site,) = on_line("names := map[string]bool{}")
+
+    assert (site.type_name, site.certainty) == ("map[string]bool", Certainty.FORWARD)
+
+
+def test_the_header_of_a_map_in_a_variable_has_the_type_of_other_uses_of_the_variable(on_line):
+    (site,) = on_line("registry = map[string]*Point{}")
+
+    assert (site.type_name, site.certainty) == ("map[string]*main.Point", Certainty.FORWARD)
 
 
 def test_the_header_of_a_map_that_is_handed_on_has_the_type_that_it_is_used_as(on_line):
-    (site,) = on_line("names := map[string]bool{}")
+    (site,) = on_line("take(map[string]bool{})")
 
     assert (site.type_name, site.certainty) == ("map[string]bool", Certainty.INFERRED)
+
+
+def test_what_an_inlined_helper_allocates_is_known_by_its_name(samples):
+    sites = {s.site for s in samples if s.function.endswith(".Clone")}
+
+    assert {(site.type_name, site.certainty) for site in sites} == {("string", Certainty.FIXED)}
 
 
 def test_reflection_with_a_constant_type_is_exact(samples):
@@ -205,16 +256,24 @@ def test_types_agree_with_the_compilers_listing(go, tmp_path, goarch):
 
 
 def test_both_architectures_answer_alike(go, tmp_path):
-    target = tmp_path / "annotated"
-    listing_of(go, "./annotated", target, flags=[], goarch="arm64")
+    assert _differing_by_architecture(go, tmp_path) == {}
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+def test_both_architectures_answer_alike_in_every_release(go_release, tmp_path, minor):
+    assert _differing_by_architecture(go_release(minor), tmp_path) == {}
+
+
+def _differing_by_architecture(go, folder):
+    """Return the lines with other certain types on arm64 than on amd64: theirs by ours."""
+    target = folder / "annotated"
+    listing_of(go, "./annotated", target, flags=[], goarch="arm64")
     with Executable.open(go.build(ANNOTATED)) as ours, Executable.open(target) as theirs:
         mine, other = _types_by_line(ours), _types_by_line(theirs)
-
     assert len(mine) > 100
-    assert {
-        line: (mine[line], other.get(line)) for line in mine if mine[line] != other.get(line)
-    } == {}
+    return {line: (mine[line], other.get(line)) for line in mine if mine[line] != other.get(line)}
 
 
 def _types_by_line(executable):
@@ -236,23 +295,38 @@ def _types_by_line(executable):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("minor", toolchains.RELEASES)
-@pytest.mark.parametrize(
-    "flags", [*LINKED.values(), ["-gcflags=all=-N -l"]], ids=[*LINKED.keys(), "unoptimised"]
-)
+@pytest.mark.parametrize("flags", LINKED.values(), ids=LINKED.keys())
 def test_every_release_has_the_annotated_types(go_release, tmp_path, minor, flags):
-    samples = run(go_release(minor).build(ANNOTATED, flags=flags), tmp_path)
+    live_bytes, live_sites = _shares_in_release(go_release(minor), tmp_path, flags)
 
+    assert live_bytes > 0.96
+    assert live_sites > 0.92
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("minor", toolchains.RELEASES)
+def test_every_release_has_the_annotated_types_without_optimisation(go_release, tmp_path, minor):
+    flags = ["-gcflags=all=-N -l"]
+
+    live_bytes, live_sites = _shares_in_release(go_release(minor), tmp_path, flags)
+
+    assert live_bytes > 0.96
+    assert live_sites > 0.88
+
+
+def _shares_in_release(go, folder, flags):
+    """Return the shares of live bytes and sites with a certain type; none may be wrong."""
+    samples = run(go.build(ANNOTATED, flags=flags), folder)
     right, wrong, unsure = judged(samples)
     live_bytes, live_sites = typed_share(samples)
     print(
-        f"Go {minor} {flags}: {len(right)} right, {len(wrong)} wrong, {len(unsure)} open; "
+        f"{go.version} {flags}: {len(right)} right, {len(wrong)} wrong, {len(unsure)} open; "
         f"{live_bytes:.1%} of bytes, {live_sites:.1%} of sites"
     )
-
     assert [(s.line, s.site.type_name, s.object_bytes) for s in wrong] == []
     assert len(right) > 100
-    assert live_bytes > 0.96
-    assert live_sites > 0.83
+    return live_bytes, live_sites
 
 
 @pytest.mark.slow
@@ -285,4 +359,4 @@ def test_a_large_program_agrees_with_the_compilers_listing(go_release, tmp_path,
 
     assert differing == []
     assert outcome["agree"] > 0.8 * outcome["all"]
-    assert outcome["unresolved"] < 0.03 * outcome["all"]
+    assert outcome["unresolved"] <= 0.02 * outcome["all"]

@@ -1,7 +1,7 @@
 // Append_global keeps an audit trail in memory: nothing ever takes entries out, and each time the
 // array is full, append moves the trail to a larger one.
 //
-//truth:service verdict=leak trap=append-growth ops=100000
+//truth:service verdict=leak trap=append-growth ops=100000 op=64
 //truth:site mark=append function=main.record type=[]main.entry alloc=append holder=main.audit
 package main
 

@@ -1,7 +1,7 @@
 // Burst serves up to 500 requests at a time, each in a goroutine that holds 16 KB: they come in a
 // burst of 500 and then finish one by one, so the heap follows the load.
 //
-//truth:service verdict=load shape=burst settle=1000 ops=2000 peak=500
+//truth:service verdict=load shape=burst settle=1000 ops=2000 peak=500 per_s=60
 //truth:site mark=body function=main.accept type=[]uint8 alloc=make size=16384 per_op=0 holder=goroutine
 package main
 

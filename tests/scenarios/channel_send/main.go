@@ -2,7 +2,7 @@
 // ever on an unbuffered channel, and its page with it.
 //
 //truth:service verdict=leak trap=channel ops=500
-//truth:site mark=page function=main.fetch type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.lookUp
+//truth:site mark=page function=main.fetch type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=main.lookUp,runtime.malg,runtime.mallocgc
 package main
 
 import (
@@ -19,14 +19,14 @@ func fetch(id int, answers chan<- []byte) {
 	page := make([]byte, pageSize) // site: page
 	page[0] = byte(id)
 	fetched.Done()
-	answers <- page[:10]
+	answers <- page[:10] // cause
 }
 
 // lookUp has the answer at hand for every id, and so never receives the one that it asked for.
 func lookUp(id int) int {
 	answers := make(chan []byte)
 	fetched.Add(1)
-	go fetch(id, answers)
+	go fetch(id, answers) // cause
 	if id >= 0 {
 		return id
 	}

@@ -28,7 +28,7 @@ var tenants = map[int]*tenant{}
 func newTenant(id int) *tenant {
 	t := new(tenant)
 	t.batch = make([]*order, 0, batchSize) // site: batch
-	tenants[id] = t
+	tenants[id] = t                        // cause
 	return t
 }
 
@@ -40,7 +40,7 @@ func (t *tenant) flush() {
 	for _, o := range t.batch {
 		t.sum += o.id
 	}
-	t.batch = t.batch[:0]
+	t.batch = t.batch[:0] // cause
 }
 
 func main() {

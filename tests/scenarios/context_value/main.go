@@ -25,7 +25,7 @@ func newJob(id int) {
 	page := make([]byte, pageSize) // site: page
 	page[0] = byte(id)
 	ctx := context.WithValue(context.Background(), tokenKey{}, page[:16]) // site: value
-	jobs[id] = ctx
+	jobs[id] = ctx                                                        // cause
 }
 
 func main() {

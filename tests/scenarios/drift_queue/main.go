@@ -28,14 +28,14 @@ func publish(subscriber int) {
 	for number := 0; number < backlog; number++ {
 		queue = append(queue, &message{number: number}) // site: message
 	}
-	queues[subscriber] = queue
+	queues[subscriber] = queue // cause
 }
 
 func catchUp(subscriber int) {
 	queue := queues[subscriber]
 	for len(queue) > 1 {
 		read += queue[0].number
-		queue = queue[1:]
+		queue = queue[1:] // cause
 	}
 	queues[subscriber] = queue
 }

@@ -2,7 +2,7 @@
 // captures lives as long as the goroutine.
 //
 //truth:service verdict=leak trap=goroutine ops=500
-//truth:site mark=buffer function=main.subscribe type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine
+//truth:site mark=buffer function=main.subscribe type=[]uint8 alloc=make size=8192 per_op=1 holder=goroutine cause=runtime.malg,runtime.mallocgc
 package main
 
 import "memsnap.test/scenarios/internal/bench"
@@ -16,8 +16,8 @@ var (
 
 func subscribe() {
 	events := make([]byte, bufferSize) // site: buffer
-	go func() {
-		<-shutdown
+	go func() {                        // cause
+		<-shutdown // cause
 		delivered += len(events)
 		clear(events)
 	}()

@@ -1,7 +1,7 @@
 // Map_growth counts visits by path in a map that nothing is ever deleted from. Keys, values and
 // the map itself are three sites of one leak.
 //
-//truth:service verdict=leak trap=map ops=20000
+//truth:service verdict=leak trap=map ops=20000 op=136
 //truth:site mark=key function=main.visit type=string alloc=string size=32 per_op=1 holder=main.visits
 //truth:site mark=value function=main.visit type=main.counter alloc=new size=64 per_op=1 holder=main.visits
 //truth:site mark=map function=main.visit type=map[string]*main.counter alloc=map holder=main.visits

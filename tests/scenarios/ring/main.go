@@ -1,6 +1,6 @@
 // Ring keeps the last 4,096 requests: it grows to 16 MB, then each request replaces the oldest.
 //
-//truth:service verdict=steady shape=ring settle=4096 ops=4096
+//truth:service verdict=steady also=cache,one-time,churn shape=ring settle=4096 ops=4096 per_s=160
 //truth:site mark=request function=main.receive type=main.request alloc=new size=4096 per_op=0 holder=main.recent
 package main
 

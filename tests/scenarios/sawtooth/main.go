@@ -1,7 +1,7 @@
 // Sawtooth collects 1,000 records, writes them out and starts afresh: between two captures it may
 // have grown by 4 MB or shrunk by as much, and it keeps nothing.
 //
-//truth:service verdict=churn shape=sawtooth settle=1000 ops=2000 peak=999
+//truth:service verdict=churn shape=sawtooth settle=1000 ops=2000 peak=999 per_s=71
 //truth:site mark=record function=main.collect type=[]uint8 alloc=make size=4096 per_op=0
 package main
 

@@ -27,7 +27,7 @@ func readBody(i int) []byte {
 }
 
 func remember(id string, header []byte) {
-	sessions[id] = header
+	sessions[id] = header // cause
 }
 
 func main() {

@@ -25,7 +25,7 @@ func readLine(i int) string {
 
 func remember(line string) {
 	name, _, _ := strings.Cut(line, " ")
-	names[name] = true
+	names[name] = true // cause
 }
 
 func main() {

@@ -18,7 +18,7 @@ var expired int
 func handle(id int) {
 	request := make([]byte, requestSize) // site: request
 	request[0] = byte(id)
-	time.AfterFunc(time.Hour, func() { expired += len(request) })
+	time.AfterFunc(time.Hour, func() { expired += len(request) }) // cause
 }
 
 func main() {

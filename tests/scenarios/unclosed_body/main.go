@@ -2,8 +2,8 @@
 // a connection stays open, with the buffers and goroutines of both its ends. Few of the bytes are
 // allocated below probe itself; truth_live_objects counts connections.
 //
-//truth:service verdict=leak trap=body ops=100
-//truth:site mark=get function=main.probe leaf=no holder=goroutine
+//truth:service verdict=leak trap=body ops=100 op=24000
+//truth:site mark=get function=main.probe leaf=no leaves=bufio.New*,net.*,net/*,context.*,syscall.* cause=net/http.*,bufio.New*,runtime.malg,runtime.mallocgc holder=goroutine
 package main
 
 import (

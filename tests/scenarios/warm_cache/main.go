@@ -1,7 +1,7 @@
 // Warm_cache renders each of 2,000 thumbnails when it is first asked for: the heap grows fast,
 // then slower, and levels off at 16 MB.
 //
-//truth:service verdict=cache shape=warm-up settle=40000 ops=4000
+//truth:service verdict=cache shape=warm-up settle=40000 ops=4000 per_s=100
 //truth:site mark=thumbnail function=main.render type=main.thumbnail alloc=new size=8192 per_op=0 holder=main.cache
 package main
 

@@ -90,6 +90,7 @@ var samples = []sample{
 	{pair[int, string]{}, "main.pair[int,string]"},
 	{pointer(nil), "main.pointer"},
 	{&pair[pets.Cat, *pair[number, []url.Values]]{}, "*main.pair[memsnap.test/programs/pets.v2.Cat,*main.pair[main.number,[]net/url.Values]]"},
+	{&pair[pair[pets.Cat, pets.Cat], pair[pets.Cat, pets.Cat]]{}, "*main.pair[main.pair[memsnap.test/programs/pets.v2.Cat,memsnap.test/programs/pets.v2.Cat],main.pair[memsnap.test/programs/pets.v2.Cat,memsnap.test/programs/pets.v2.Cat]]"},
 	{pets.Litter[string, *pets.Cat]{}, "memsnap.test/programs/pets.v2.Litter[string,*memsnap.test/programs/pets.v2.Cat]"},
 	{[]pets.Litter[url.URL, struct{ X any }]{}, "[]memsnap.test/programs/pets.v2.Litter[net/url.URL,struct { X interface {} }]"},
 	{atomic.Value{}, "sync/atomic.Value"},

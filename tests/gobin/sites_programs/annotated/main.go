@@ -112,8 +112,27 @@ func entered() map[string]bool {
 	return names
 }
 
+var registry map[string]*Point
+
+//go:noinline
+func opened() {
+	registry = map[string]*Point{} // want: map[string]*main.Point
+}
+
+//go:noinline
+func register(name string) { registry[name] = &Point{1, len(name)} } // want: main.Point | string | map[string]*main.Point
+
+//go:noinline
+func take(names map[string]bool) {
+	names["taken"] = true                // want: map[string]bool
+	kept.sets = append(kept.sets, names) // want: []map[string]bool
+}
+
 //go:noinline
 func grids() {
+	take(map[string]bool{}) // want: map[string]bool
+	opened()
+	register(text())
 	g := &Grid{Cells: make([]map[int]int, number()/100)} // want: main.Grid | []map[int]int
 	g.fill()
 	kept.sets = append(kept.sets, entered()) // want: []map[string]bool
@@ -429,12 +448,39 @@ type Factory[T any] struct{ scale int }
 
 //go:noinline
 func (f Factory[T]) Make(n int) any {
-	made := make([]T, n*f.scale) // want: []main.Node | []int | []main.Big
+	made := make([]T, n*f.scale) // want: []main.Node | []int | []main.Big | []main.Wide
 	return &made[0]
 }
 
 //go:noinline
 func made(m Maker) any { return m.Make(len(os.Args) + 1) }
+
+var makers = []Maker{Factory[Wide]{1}, &Factory[Wide]{2}}
+
+type First struct{ V [50]int64 }
+
+type Second struct{ V [51]int64 }
+
+type Picker interface{ Pick(a, b reflect.Type) any }
+
+// A Three is as many words as a reflect.Type and the pointer in an interface.
+type Three struct{ a, b, c int }
+
+//go:noinline
+func (Three) Pick(a, b reflect.Type) any { return reflect.New(a).Interface() }
+
+var pickers = []Picker{Three{1, 2, number()}}
+
+//go:noinline
+func picked(p Picker) any { return p.Pick(reflect.TypeOf(First{}), reflect.TypeOf(Second{})) }
+
+type Options struct{ of reflect.Type }
+
+//go:noinline
+func (o *Options) change() { o.of = reflect.TypeOf(Second{}) }
+
+//go:noinline
+func (o *Options) build() any { return reflect.New(o.of).Interface() }
 
 type Outer struct {
 	*Factory[Big]
@@ -448,12 +494,20 @@ func indirect() {
 	keep = append(keep, made(Factory[Node]{1}), made(Factory[int]{2}), made(&Factory[int]{3}))
 	keep = append(keep, (&Factory[Node]{2}).Make(5))
 	keep = append(keep, made(Outer{&Factory[Big]{1}, "outer"}))
+	for _, maker := range makers {
+		keep = append(keep, maker.Make(2))
+	}
 }
 
 //go:noinline
 func reflected() {
 	v := reflect.New(reflect.TypeOf(Big{}))
 	keep = append(keep, v.Interface())
+	keep = append(keep, picked(Three{1, 2, number()}), picked(pickers[0]))
+	options := &Options{reflect.TypeOf(First{})} // want: main.Options
+	keep = append(keep, options)
+	options.change()
+	keep = append(keep, options.build())
 	s := reflect.MakeSlice(reflect.TypeOf([]Node{}), number(), number())
 	keep = append(keep, s.Index(0).Addr().Interface())
 	var folder Folder

@@ -8,6 +8,7 @@
 package bench
 
 import (
+	"context"
 	"expvar"
 	"flag"
 	"fmt"
@@ -21,12 +22,19 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"memsnap.test/scenarios/internal/pace"
+	"memsnap.test/scenarios/internal/traffic"
 )
 
 var (
 	listen = flag.String("listen", "127.0.0.1:0", "address to serve on: host:port or unix:/path")
 	auto   = flag.Duration("auto", 0, "perform -batch operations by itself at this interval")
 	batch  = flag.Int("batch", 10, "operations of one -auto step")
+
+	perSecond = flag.Float64("per-second", 0, "perform so many operations a second by itself")
+	busy      = flag.Float64("traffic", 0, "background operations a second, 600 as a rule")
+	swing     = flag.Float64("swing", 0, "share of the background that comes and goes every 40 s")
 
 	loud     = flag.Bool("noise", false, "hold 10 MB that keep changing, as a real service does")
 	untilEOF = flag.Bool("until-eof", false, "end when standard input is closed")
@@ -91,8 +99,27 @@ func Main(operation func(i int)) {
 			}
 		}()
 	}
+	if *busy > 0 {
+		client, base := clientOf(listener, address)
+		traffic.Start(client, base, traffic.Load{PerSecond: *busy, Swing: *swing})
+	}
+	if *perSecond > 0 {
+		go pace.Run(*perSecond, func() { step(1) })
+	}
 	fmt.Println("listening", address)
 	log.Fatal(http.Serve(listener, nil))
+}
+
+// clientOf returns a client of the process's own server, and what its URLs begin with.
+func clientOf(listener net.Listener, address string) (*http.Client, string) {
+	at := listener.Addr()
+	if at.Network() != "unix" {
+		return &http.Client{}, address
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, at.Network(), at.String())
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial}}, "http://scenario"
 }
 
 func open(address string) (net.Listener, string) {

@@ -1,0 +1,104 @@
+"""Which targets are this collector's own: their ids and leases, kept in step with the store."""
+
+import time
+from collections.abc import Mapping
+
+from memsnap.collector import logs
+from memsnap.collector.discovery.found import Found
+from memsnap.collector.metrics import Metrics
+from memsnap.collector.posts import Post
+from memsnap.storage.database import Database
+from memsnap.storage.fleet import tend
+from memsnap.storage.leases import fleet
+from memsnap.storage.targets import last_slots, register, retire
+
+_REFRESH_S = 300.0  # between two times that the store hears that a target is still there
+
+
+class Tenure:
+    """The targets that discovery has found, by key, and the leases on them."""
+
+    def __init__(self, db: Database, metrics: Metrics, *, owner: str) -> None:
+        self.posts: dict[str, Post] = {}
+        self.collectors = 1
+        self._db = db
+        self._metrics = metrics
+        self._owner = owner
+        self._told_ns: dict[str, int] = {}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The targets' ids in the store, by key."""
+        return {post.key: post.target_id for post in self.posts.values()}
+
+    async def know(self, found: Mapping[str, Found]) -> list[Post]:
+        """Make what discovery has found the targets; return the posts that are no more.
+
+        Raises:
+            StoreError: the store cannot hear of it; nothing has changed then.
+        """
+        now_ns = time.time_ns()
+        stale = now_ns - round(_REFRESH_S * 1e9)
+        news = [
+            each.seen
+            for key, each in found.items()
+            if key not in self.posts
+            or self.posts[key].found.seen != each.seen
+            or self._told_ns.get(key, 0) < stale
+        ]
+        gone = [post for key, post in self.posts.items() if key not in found]
+        numbers = await register(self._db, news, now_ns=now_ns) if news else {}
+        if gone:
+            await retire(self._db, [post.key for post in gone], now_ns=now_ns)
+        for post in gone:
+            del self.posts[post.key]
+            self._told_ns.pop(post.key, None)
+            self._metrics.forget(post.found.seen)
+        for seen in news:
+            self._told_ns[seen.key] = now_ns
+        for key, each in found.items():
+            if key not in self.posts:
+                self.posts[key] = Post(found=each, target_id=numbers[key])
+            else:
+                self.posts[key].moved(each)
+                self.posts[key].target_id = numbers.get(key, self.posts[key].target_id)
+        return gone
+
+    async def tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
+        """Renew, claim and hand over leases.
+
+        Returns the posts that are new to this collector, each with the last slot that anybody has
+        taken care of, and those that it has to leave.
+
+        Raises:
+            StoreError: the store cannot be asked; the leases are as before.
+        """
+        by_id = {post.target_id: post for post in self.posts.values()}
+        holding = await tend(
+            self._db,
+            self._owner,
+            [post.lease for post in by_id.values() if post.lease],
+            lease_s=lease_s,
+            now_ns=time.time_ns(),
+            among=by_id.keys(),
+            busy=[post.target_id for post in by_id.values() if post.busy],
+        )
+        held = {lease.target_id: lease for lease in holding.leases}
+        new = [post for number, post in by_id.items() if number in held and post.lease is None]
+        left = [post for number, post in by_id.items() if number not in held and post.lease]
+        slots = await last_slots(self._db, [post.target_id for post in new]) if new else {}
+        for number, post in by_id.items():
+            post.lease = held.get(number)
+        fleet_now = await fleet(self._db, lease_s=lease_s, now_ns=time.time_ns())
+        self._report(len(held), len(holding.lost), sum(each.live for each in fleet_now))
+        return {post: slots.get(post.target_id) for post in new}, left
+
+    def _report(self, held: int, lost: int, collectors: int) -> None:
+        self._metrics.leases.set(held)
+        self._metrics.leases_lost.inc(lost)
+        self._metrics.collectors.set(collectors)
+        if lost:
+            logs.warning("leases went to other collectors", targets=lost)
+        if collectors != self.collectors:
+            logs.info("collectors on this store", collectors=collectors)
+        self.collectors = collectors

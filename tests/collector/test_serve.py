@@ -1,0 +1,254 @@
+"""`memsnap serve` on real services: what was due is in the store, or in the audit."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import databases
+import pytest
+from daemons import COMMAND, Running, replaying, serving, until
+from services import Service, running, save_heap
+from stored import Stored, in_sqlite
+
+Start = Callable[..., AbstractContextManager[Service]]
+
+SCENARIOS = (
+    "map_growth",
+    "append_global",
+    "warm_cache",
+    "ring",
+    "timers",
+    "context_value",
+    "subslice",
+    "substring",
+    "sawtooth",
+    "goroutine_closure",
+)
+
+
+def config(targets: list[str], *, interval: str = "1s", extra: str = "", store: str = "") -> str:
+    listed = "".join(f'\n[[target]]\naddress = "{at(target)}"\n' for target in targets)
+    url = f'[store]\nurl = "{store}"\n' if store else ""
+    return f'{url}[collector]\ninterval = "{interval}"\nlease = "4s"\n{extra}\n{listed}'
+
+
+def at(target: str) -> str:
+    return f"{target}/debug/pprof" if "/t/" in target else target
+
+
+def stored(daemon: Running) -> Stored:
+    return in_sqlite(daemon.folder / "memsnap.db")
+
+
+@pytest.fixture
+def heap(service: Start, tmp_path: Path) -> Path:
+    """A real heap profile."""
+    with service("map_growth") as growing:
+        growing.step(2000)
+        return save_heap(growing, tmp_path / "heap.pb.gz")
+
+
+@pytest.fixture
+def replayed(heap: Path) -> Iterator[str]:
+    with replaying(heap) as address:
+        yield address
+
+
+def test_ten_services_are_captured_slot_by_slot(service: Start, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        services = [stack.enter_context(service(name)) for name in SCENARIOS]
+        addresses = [each.address for each in services] + ["http://127.0.0.1:1"]
+        daemon = stack.enter_context(serving(tmp_path / "daemon", config(addresses)))
+        until(lambda: len(stored(daemon).snapshots) >= 40)
+        assert daemon.stop() == 0
+
+        found = stored(daemon)
+        for each in services:
+            slots = found.slots(each.address)
+            assert len(slots) >= 3
+            # Each slot that passed while the daemon ran has a line, here or in the audit.
+            assert found.gaps(each.address, interval_s=1) == []
+        assert "unreachable" in found.causes("http://127.0.0.1:1")
+        assert not found.slots("http://127.0.0.1:1")
+
+
+def test_what_was_due_is_stored_or_in_the_audit(replayed: str, tmp_path: Path) -> None:
+    names = ["a", "b", "c", "reset-1", "html-1", "missing-1"]
+    targets = [f"{replayed}/t/{name}" for name in names]
+    with serving(tmp_path / "daemon", config(targets, interval="1s")) as daemon:
+        until(lambda: len(stored(daemon).snapshots) >= 12)
+        daemon.send(signal.SIGSTOP)
+        time.sleep(0.1)
+        daemon.send(signal.SIGCONT)
+        until(lambda: daemon.metric("memsnap_captures_running") == 0)
+        scheduled = daemon.metric("memsnap_captures_scheduled_total")
+        assert daemon.stop() == 0
+
+    found = stored(daemon)
+    assert len(found.snapshots) + len(found.failures) >= scheduled
+    assert "unreachable" in found.causes(f"{replayed}/t/reset-1")
+    assert "not-a-heap-profile" in found.causes(f"{replayed}/t/html-1")
+    assert "refused" in found.causes(f"{replayed}/t/missing-1")
+
+
+def test_targets_that_hang_drip_and_flood_hold_nobody_up(replayed: str, tmp_path: Path) -> None:
+    targets = [f"{replayed}/t/{name}" for name in ("well", "hang-1", "drip-1", "flood-1")]
+    extra = 'timeout = "2s"\nmax-size = "8MB"\nper-host = 8'
+    with serving(tmp_path / "daemon", config(targets, extra=extra)) as daemon:
+        until(lambda: len(stored(daemon).failures) >= 4 and len(stored(daemon).snapshots) >= 4)
+        assert daemon.stop() == 0
+
+    found = stored(daemon)
+    assert "timeout" in found.causes(f"{replayed}/t/hang-1")
+    assert "timeout" in found.causes(f"{replayed}/t/drip-1")
+    assert "too-large" in found.causes(f"{replayed}/t/flood-1")
+    assert found.gaps(f"{replayed}/t/well", interval_s=1) == []
+
+
+def test_a_daemon_killed_in_the_middle_of_its_writes_loses_no_capture_that_it_told_of(
+    replayed: str, tmp_path: Path
+) -> None:
+    targets = [f"{replayed}/t/{n}" for n in range(20)]
+    folder = tmp_path / "daemon"
+    with serving(folder, config(targets, interval="1s")) as daemon:
+        until(lambda: len(stored(daemon).snapshots) >= 60)
+        daemon.process.kill()
+        daemon.process.wait()
+    told = {line["capture"] for line in daemon.said("stored")}
+
+    before = stored(daemon)
+    assert told <= {row["id"] for row in before.snapshots}
+    assert before.integrity() == "ok"
+    with serving(folder, config(targets, interval="1s")) as daemon:
+        until(lambda: len(stored(daemon).snapshots) > len(before.snapshots) + 20)
+        assert daemon.stop() == 0
+
+
+def test_sigterm_in_the_middle_of_a_capture_ends_within_the_grace_period(
+    replayed: str, tmp_path: Path
+) -> None:
+    extra = 'grace = "1s"\ntimeout = "60s"'
+    targets = [f"{replayed}/t/{name}" for name in ("well", "hang-1")]
+    with serving(tmp_path / "daemon", config(targets, extra=extra)) as daemon:
+        until(lambda: daemon.metric("memsnap_captures_running") >= 1)
+        until(lambda: len(stored(daemon).snapshots) >= 1)
+        assert daemon.stop(timeout_s=20) == 0
+
+    assert "shutdown" in stored(daemon).causes(f"{replayed}/t/hang-1")
+
+
+def test_a_new_configuration_takes_effect_without_a_restart(replayed: str, tmp_path: Path) -> None:
+    first = [f"{replayed}/t/one"]
+    with serving(tmp_path / "daemon", config(first)) as daemon:
+        until(lambda: bool(stored(daemon).slots(f"{replayed}/t/one")))
+        file = daemon.folder / "config.toml"
+        text = file.read_text()
+        file.write_text(text + f'\n[[target]]\naddress = "{replayed}/t/two/debug/pprof"\n')
+        daemon.send(signal.SIGHUP)
+        until(lambda: bool(stored(daemon).slots(f"{replayed}/t/two")))
+
+        file.write_text(text + "\n[colector]\n")
+        daemon.send(signal.SIGHUP)
+        until(lambda: bool(daemon.said("the new configuration is refused")))
+        count = len(stored(daemon).slots(f"{replayed}/t/two"))
+        until(lambda: len(stored(daemon).slots(f"{replayed}/t/two")) > count)
+
+        file.write_text(text)
+        daemon.send(signal.SIGHUP)
+        until(lambda: bool(daemon.said("target retired")))
+        assert daemon.stop() == 0
+
+
+def test_a_restarted_service_goes_on_as_the_same_target(
+    scenarios: dict[str, Path], tmp_path: Path
+) -> None:
+    program = tmp_path / f"service-{os.getpid()}"  # no other process has this name
+    shutil.copy(scenarios["map_growth"], program)
+    discover = f"""
+[[discover]]
+kind = "processes"
+name = "here"
+executable = "{program.name}"
+every = "500ms"
+"""
+    with serving(tmp_path / "daemon", config([]) + discover) as daemon:
+        for lives in (1, 2):
+            with running(program, "-until-eof"):
+                until(lambda lives=lives: len(stored(daemon).lives()) >= lives)
+            # A process that overlaps with the one before it would be a second instance.
+            until(lambda lives=lives: len(daemon.said("target retired")) >= lives)
+        assert daemon.stop() == 0
+
+    assert len({target for target, _ in stored(daemon).lives()}) == 1
+
+
+@pytest.mark.postgres
+def test_captures_wait_on_disk_while_postgresql_is_away(replayed: str, tmp_path: Path) -> None:
+    targets = [f"{replayed}/t/{n}" for n in range(5)]
+    with databases.postgres() as server:
+        url = databases.create(server.url())
+        text = config(targets, store=url)
+        with serving(tmp_path / "daemon", text, "--migrate") as daemon:
+            until(lambda: daemon.metric("memsnap_captures_total") >= 10)
+            server.stop()
+            until(lambda: daemon.metric("memsnap_spool_files") >= 10)
+            assert daemon.get("/readyz")[0] == 503
+            assert daemon.get("/healthz")[0] == 200
+            server.start()
+            until(lambda: daemon.metric("memsnap_spool_files") == 0, 60)
+            until(lambda: daemon.get("/readyz")[0] == 200)
+            captured = daemon.metric("memsnap_captures_total")
+            assert daemon.stop() == 0
+        found = Stored.of(url)
+        assert len(found.snapshots) >= captured
+        for target in targets:
+            assert found.gaps(target, interval_s=1) == []
+
+
+def test_without_anything_to_collect_it_says_what_to_do(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "serve"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert "--target" in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_in_use_is_one_clear_line(replayed: str, tmp_path: Path) -> None:
+    taken = replayed.removeprefix("http://")
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--target", f"{replayed}/t/1/debug/pprof", "--listen", taken],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert f"cannot listen on {taken}" in ended.stderr
+
+
+def test_a_schema_that_is_not_ours_is_refused_with_what_to_do(
+    replayed: str, tmp_path: Path
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "memsnap.db")) as old:
+        old.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        old.execute("CREATE TABLE snapshots (id INTEGER)")
+        old.execute("INSERT INTO alembic_version VALUES ('0000')")
+        old.commit()
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--target", f"{replayed}/t/1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert "newer schema" in ended.stderr
+    assert "upgrade memsnap" in ended.stderr

@@ -1,0 +1,3 @@
+module memsnap.test/plugins
+
+go 1.21
