@@ -5,6 +5,7 @@ from pathlib import Path
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.diff import diff as _diff
+from memsnap.analysis.finding import Finding
 from memsnap.analysis.select import Selection
 from memsnap.pprof.reader import DEFAULT_MAX_BYTES
 from memsnap.snapshot import Snapshot
@@ -79,6 +80,20 @@ def diff(
         _loaded(snapshots),
         Selection(focus=focus, function=function, package=package, file=file, min_bytes=min_bytes),
     )
+
+
+def findings(snapshots: Sequence[Snapshot | str | Path]) -> tuple[Finding, ...]:
+    """Say what grows and why over a series of captures of one process, the oldest first.
+
+    Takes snapshots, or what `load` takes; three or more can tell a leak from a cache, two only
+    show growth.  The most important finding comes first, and only one whose `verdict` is
+    `Cause.LEAK` claims a leak.
+
+    Raises UsageError for fewer than two.
+    """
+    from memsnap.analysis.findings import find
+
+    return find(_diff(_loaded(snapshots)))
 
 
 def _loaded(snapshots: Sequence[Snapshot | str | Path]) -> list[Snapshot]:

@@ -79,6 +79,10 @@ class Diff:
             return table.take(np.abs(table.growth.bytes) >= self.selection.min_bytes)
         return table
 
+    def grouped(self, ids: Int64s, groups: int) -> Table:
+        """Return the selected rows as `groups` rows, unsorted; `ids` has one number per row."""
+        return self._table(By.LINE, ids, groups)
+
     @cached_property
     def own_lines(self) -> tuple[Table, Int32s, Int64s]:
         """The selected rows by line of own code: the table, its frames, every row's group.

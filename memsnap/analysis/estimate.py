@@ -30,6 +30,7 @@ class Counts(Columns):
     live_raw: Int64s
     live_objects: Int64s
     live_bytes: Int64s
+    alloc_raw: Int64s | None
     alloc_objects: Int64s | None
     alloc_bytes: Int64s | None
     survived_low: Int64s
@@ -55,6 +56,7 @@ def count(alignment: Alignment) -> Counts:
     live_raw = columns("live_raw")
     low, high = np.zeros(len(alignment), dtype=np.int64), live_raw.min(axis=1)
     falling = np.zeros(len(alignment), dtype=np.bool_)
+    alloc_raw = None
     has_allocs = all(aligned.samples.has_alloc for aligned in alignment.profiles)
     if has_allocs:
         alloc_raw = columns("alloc_raw")
@@ -65,6 +67,7 @@ def count(alignment: Alignment) -> Counts:
         live_raw=live_raw,
         live_objects=columns("live_objects"),
         live_bytes=columns("live_bytes"),
+        alloc_raw=alloc_raw,
         alloc_objects=columns("alloc_objects") if has_allocs else None,
         alloc_bytes=columns("alloc_bytes") if has_allocs else None,
         survived_low=low,
@@ -83,6 +86,7 @@ def of_unknown_order(counts: Counts) -> Counts:
     """Return the counts where objects may have survived but allocations do not subtract."""
     return replace(
         counts,
+        alloc_raw=None,
         alloc_objects=None,
         alloc_bytes=None,
         survived_low=np.zeros_like(counts.survived_low),

@@ -22,6 +22,10 @@ from memsnap.version import __version__
 _COMMANDS = {
     "capture": ("memsnap.cli.capture", "Take a heap snapshot of a live Go process."),
     "diff": ("memsnap.cli.diff", "Say what survives and what grows between captures."),
+    "findings": ("memsnap.cli.findings", "Say what leaks, why, and what to change."),
+    "watch": ("memsnap.cli.watch", "Watch a live process until its leak has a name."),
+    "verify": ("memsnap.cli.verify", "Compare MemStats before and after, behind a GC."),
+    "gate": ("memsnap.cli.gate", "Fail a CI job whose load makes the heap grow."),
     "show": ("memsnap.cli.show", "Describe one capture: memory, counters, largest sites."),
     "top": ("memsnap.cli.show", "List what is live in one capture, the largest first."),
     "attribute": ("memsnap.cli.attribute", "Add Go types to a capture, from its executable."),

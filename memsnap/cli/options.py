@@ -45,6 +45,11 @@ def source_argument(name: str, **settings: Any) -> Callable[[F], F]:
     return click.argument(name, type=click.Path(path_type=str), **settings)
 
 
+def source_option(name: str, **settings: Any) -> Callable[[F], F]:
+    """Return an option that takes one file (completed by the shell), URL or `pid:N`."""
+    return click.option(name, type=click.Path(path_type=str), metavar="FILE", **settings)
+
+
 _ACCESS = [
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Header to send to the target; may be repeated."),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.finding import Severity
 from memsnap.analysis.findings import find
-from memsnap.analysis.reconcile import reconcile
 from memsnap.analysis.rows import Sort, order
 from memsnap.errors import UsageError
 from memsnap.units import format_bytes, parse_bytes
@@ -17,7 +17,7 @@ METRICS = {
     "total": "the sampled growth of everything selected",
     "heap": "the exact growth of the live heap",
     "rss": "the growth of the resident memory",
-    "findings": "the number of findings",
+    "findings": "the number of findings (without those of severity info)",
 }
 
 
@@ -78,7 +78,7 @@ def _value(diff: Diff, metric: str) -> int | None:
     if metric == "total":
         return int(diff.totals.growth.bytes[0])
     if metric == "findings":
-        return len(find(diff, reconcile(diff)))
+        return sum(finding.severity > Severity.INFO for finding in find(diff))
     if metric == "heap":
         ends = [snapshot.capture.mem_stats for snapshot in (diff.before, diff.after)]
         values = [stats.heap_alloc if stats else None for stats in ends]

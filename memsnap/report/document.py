@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from memsnap.analysis.diff import Diff
-from memsnap.analysis.findings import Finding, find
+from memsnap.analysis.finding import Finding
+from memsnap.analysis.findings import find
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
@@ -79,7 +80,7 @@ def _document(diff: Diff, *, by: By, sort: Sort) -> dict[str, Any]:
         "captures": [capture_document(snapshot) for snapshot in diff.snapshots],
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
-        "findings": [finding_document(finding) for finding in find(diff, checks)],
+        "findings": [finding_document(finding) for finding in find(diff)],
         "sites": map(row_document, diff.rows(sort=sort)),
     }
     if by is not By.SITE:
@@ -167,15 +168,27 @@ def subject_document(row: Subject) -> dict[str, Any]:
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
-    """Return one finding; `at` is the line of code to open."""
+    """Return one finding; `function`, `file` and `line` are the code to open."""
+    growth = finding.growth
     return {
         "id": finding.id,
+        "kind": finding.kind,
+        "verdict": finding.verdict.value,
         "severity": finding.severity.name.lower(),
+        "confidence": finding.confidence,
+        "function": finding.function or None,
+        "file": finding.file or None,
+        "line": finding.line or None,
+        "type": finding.type or None,
+        "sites": [asdict(site) for site in finding.sites],
+        "growth": None if growth is None else asdict(growth),
+        "evidence": dict(finding.evidence),
         "title": finding.title,
         "detail": list(finding.detail),
-        "advice": finding.advice,
         "at": frame_document(finding.at) if finding.at else None,
-        "evidence": dict(finding.evidence),
+        "text": finding.text,
+        "advice": finding.advice,
+        "example": finding.example or None,
     }
 
 

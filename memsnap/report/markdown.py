@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
-from memsnap.analysis.findings import Finding, find, visible_growth_bytes
+from memsnap.analysis.finding import Finding
+from memsnap.analysis.findings import find
+from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
 from memsnap.analysis.rows import Sort
 from memsnap.analysis.table import By
 from memsnap.report import words
+from memsnap.report.findings import span, verdict_words
 from memsnap.report.ink import Column, clean
 from memsnap.units import format_bytes, format_count
 
@@ -30,7 +33,7 @@ def render_diff_markdown(diff: Diff, *, by: By, sort: Sort, limit: int) -> str:
         _header(diff),
         _warnings(diff, checks),
         _memory(diff, checks),
-        _findings(diff, find(diff, checks)),
+        _findings(diff, find(diff)),
         _table(diff, by=by, sort=sort, limit=limit),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)
@@ -94,6 +97,18 @@ def _memory(diff: Diff, checks: Reconciliation) -> Iterator[str]:
         yield f"Memory of the process: {prose(parts.removeprefix('= '))}"
 
 
+def render_findings_markdown(diff: Diff, found: tuple[Finding, ...]) -> str:
+    """Return findings over the captures of `diff` as Markdown, without a trailing newline."""
+    described = words.describe(diff.after.capture)
+    parts = [
+        ["### memsnap findings" + (f": {prose(described)}" if described else "")],
+        [prose(span(diff))],
+        list(_warnings(diff, reconcile(diff))),
+        list(_findings(diff, found)),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
 def _findings(diff: Diff, found: tuple[Finding, ...]) -> Iterator[str]:
     if not found:
         visible = format_bytes(visible_growth_bytes(diff.after.heap.period))
@@ -103,14 +118,25 @@ def _findings(diff: Diff, found: tuple[Finding, ...]) -> Iterator[str]:
         return
     yield "#### 1 finding" if len(found) == 1 else f"#### {len(found)} findings"
     yield ""
+    yield from markdown_list(found)
+
+
+def markdown_list(found: tuple[Finding, ...]) -> Iterator[str]:
+    """Yield findings as a numbered list: title, place, what it rests on, what to do."""
     for number, finding in enumerate(found, 1):
-        yield f"{number}. {_title(finding)} ({finding.severity.name.lower()})"
+        severity = finding.severity.name.lower()
+        yield f"{number}. {_title(finding)} ({verdict_words(finding)}, {severity})"
         margin = " " * (len(str(number)) + 2)
         if finding.at:
             yield f"{margin}- {code(words.place(finding.at))}"
         for sentence in (*finding.detail, finding.advice):
             if sentence:
                 yield f"{margin}- {prose(sentence)}"
+        if finding.example:
+            yield ""
+            yield f"{margin}  ```go"
+            yield from (f"{margin}  {line}" for line in finding.example.split("\n"))
+            yield f"{margin}  ```"
 
 
 def _title(finding: Finding) -> str:

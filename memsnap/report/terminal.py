@@ -4,12 +4,15 @@ import shlex
 from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
-from memsnap.analysis.findings import Finding, Severity, find, visible_growth_bytes
+from memsnap.analysis.finding import Finding
+from memsnap.analysis.findings import find
+from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
 from memsnap.analysis.rows import Sort
 from memsnap.analysis.table import By, Verdict
 from memsnap.report import words
+from memsnap.report.findings import finding_lines
 from memsnap.report.ink import Ink, clean, table
 from memsnap.units import format_bytes, format_count
 
@@ -21,13 +24,12 @@ _COLOURS = {
     Verdict.REPLACED: ("cyan",),
 }
 _TYPES_SHOWN = 3
-_SEVERITY_COLOURS = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 
 
 def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> str:
     """Return the report of `diff` as text, without a trailing newline."""
     checks = reconcile(diff)
-    found = find(diff, checks)
+    found = find(diff)
     parts = [
         "\n".join(_header(diff, ink)),
         "\n".join(_memory(diff, checks, ink)),
@@ -71,19 +73,7 @@ def _findings(diff: Diff, found: tuple[Finding, ...], ink: Ink) -> Iterator[str]
         return
     yield ink.heading("1 finding" if len(found) == 1 else f"{len(found)} findings")
     for number, finding in enumerate(found, 1):
-        yield from _finding(number, finding, ink)
-
-
-def _finding(number: int, finding: Finding, ink: Ink) -> Iterator[str]:
-    severity = finding.severity.name.lower()
-    colour = _SEVERITY_COLOURS.get(finding.severity, "dim")
-    yield f"{number}. {ink.paint(clean(finding.title), 'bold')}  {ink.paint(severity, colour)}"
-    if finding.at:
-        yield f"   {ink.paint(clean(words.place(finding.at)), 'cyan')}"
-    for sentence in finding.detail:
-        yield ink.wrap(clean(sentence), indent=3)
-    if finding.advice:
-        yield ink.paint(ink.wrap("→ " + finding.advice, indent=3), "dim")
+        yield from finding_lines(number, finding, ink, full=False)
 
 
 def _types(diff: Diff, by: By, ink: Ink) -> Iterator[str]:

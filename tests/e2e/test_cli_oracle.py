@@ -181,7 +181,7 @@ def test_the_first_finding_names_the_line_of_the_leak(name, service, compare, tm
 def test_a_leak_of_the_librarys_goroutines_shows_their_stacks(service, compare, tmp_path):
     document = compare(*captured(service, NAMELESS, tmp_path, steps=[100, 2400]))
     finding = document["findings"][0]
-    assert (finding["id"], finding["severity"]) == ("growth", "medium")
+    assert (finding["kind"], finding["severity"]) == ("growth", "medium")
     first = document["sites"][0]
     assert first["significant"]
     assert any("net/http." in frame["function"] for frame in first["stack"])

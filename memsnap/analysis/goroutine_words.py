@@ -1,0 +1,117 @@
+"""Goroutines that pile up, in words: what waits where, for what, and since which `go` statement."""
+
+import numpy as np
+
+from memsnap.analysis.catalogue import CATALOGUE, kind_of_pile
+from memsnap.analysis.finding import Cause, Finding, Growth, Number, Severity
+from memsnap.analysis.goroutines import Waiting
+from memsnap.analysis.names import short_file, short_function
+from memsnap.analysis.rows import Frame
+from memsnap.analysis.series import Series
+from memsnap.analysis.trend import rises
+from memsnap.units import format_bytes, format_count
+
+_STEADY = 0.02  # that their number rises so by chance
+_STACK = 2048  # bytes of the smallest stack (runtime/stack.go, stackMin)
+_COMES_AND_GOES = ("IO wait", "running", "sleep")
+"""States that goroutines with work to do are in as well: growth there may be load."""
+
+
+def waiting_words(goroutines: tuple[Waiting, ...]) -> tuple[str, ...]:
+    """Return one sentence per place where goroutines pile up, the largest pile first."""
+    piles = sorted(goroutines, key=lambda one: -one.rise)
+    return tuple(_sentence(one) for one in piles[:4])
+
+
+def _sentence(one: Waiting) -> str:
+    started = f"go {short_function(one.entry.function)}"
+    if one.go_line:
+        started = f"the go statement at {_spot(Frame('', one.entry.file, one.go_line))}"
+    stuck = ""
+    if one.stuck:
+        stuck = f"; nothing can ever wake {format_count(one.stuck)} of them, says the runtime"
+    return (
+        f"{format_count(one.counts[-1])} goroutines wait in {one.state} at "
+        f"{short_function(one.at.function)} {_spot(one.at)} "
+        f"({format_count(one.rise, signed=True)}), started by {started}{stuck}"
+    )
+
+
+def _spot(frame: Frame) -> str:
+    return f"{short_file(frame.file)}:{frame.line}"
+
+
+def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number], ...]:
+    """Return the numbers behind the largest pile; nothing without goroutines."""
+    if not goroutines:
+        return ()
+    one = foremost(goroutines)
+    evidence: dict[str, Number] = {
+        "goroutines": one.counts[-1],
+        "goroutines_growth": one.rise,
+        "goroutines_state": one.state,
+        "blocked_function": one.at.function,
+        "blocked_file": one.at.file,
+        "blocked_line": one.at.line,
+        "entry_function": one.entry.function,
+        "entry_file": one.entry.file,
+        "entry_line": one.entry.line,
+    }
+    if one.go_line:
+        evidence["go_line"] = one.go_line
+    if one.stuck is not None:
+        evidence["goroutines_stuck"] = one.stuck
+    return tuple(evidence.items())
+
+
+def foremost(goroutines: tuple[Waiting, ...]) -> Waiting:
+    """Return the pile to name: one that waits for others, of these the largest."""
+    return max(goroutines, key=lambda one: (one.state not in _COMES_AND_GOES, one.rise))
+
+
+def surely_stuck(series: Series, goroutines: tuple[Waiting, ...]) -> bool:
+    """Whether a pile that rises steadily is of goroutines that wait for others, not for work.
+
+    Those that the runtime found nothing can wake are stuck whatever they wait for.
+    """
+    return any(
+        len(one.counts) >= 3
+        and rises(series.seconds, np.array(one.counts, dtype=np.float64)) <= _STEADY
+        and (one.state not in _COMES_AND_GOES or (one.stuck or 0) >= one.rise)
+        for one in goroutines
+    )
+
+
+def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
+    """Return the finding on goroutines that no growing site was found for."""
+    one = foremost(goroutines)
+    rise = sum(pile.rise for pile in goroutines)
+    sure = surely_stuck(series, goroutines)
+    seconds = float(series.seconds[-1])
+    place = one.at if one.own else one.entry
+    kind = kind_of_pile(goroutines)
+    least = rise * _STACK
+    return Finding(
+        id=f"{kind}:{place.function}",
+        kind=kind,
+        verdict=Cause.LEAK if sure else Cause.UNKNOWN,
+        severity=Severity.HIGH if sure else Severity.MEDIUM,
+        confidence=0.95 if sure else 0.5,
+        title=(
+            f"{format_count(rise)} more goroutines wait in {one.state} at "
+            f"{short_function(place.function)}: {format_bytes(least)} of stacks at least"
+        ),
+        detail=waiting_words(goroutines),
+        advice=CATALOGUE[kind].advice,
+        example=CATALOGUE[kind].example,
+        function=place.function,
+        file=place.file,
+        line=place.line,
+        growth=Growth(
+            bytes=least,
+            low_bytes=least,
+            high_bytes=None,
+            bytes_per_s=round(least / seconds, 1) if series.clocked and seconds else None,
+        ),
+        evidence=waiting_evidence(goroutines),
+    )

@@ -1,0 +1,194 @@
+"""Goroutines over a series of captures: how many wait where, for what, and whether they pile up.
+
+The goroutine profile (runtime/pprof, `goroutine`) counts equal stacks.  A stack starts with the
+runtime's parking frames, which tell what the goroutine waits for, and ends with the function that
+its `go` statement runs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memsnap.analysis.names import package_of
+from memsnap.analysis.own import is_outside, is_own
+from memsnap.analysis.rows import Frame
+from memsnap.analysis.table import Floats
+from memsnap.analysis.trend import rises
+from memsnap.pprof.profile import Profile
+from memsnap.pprof.reader import read
+from memsnap.snapshot import Snapshot
+
+_PILE = 8  # goroutines more, from which on they pile up
+_STEADILY = 0.05  # probability that their number rises so by chance
+
+# By function on the stack, the first hit from the leaf: runtime/runtime2.go waitReason's words.
+_STATES = (
+    ("runtime.chansend", "chan send"),
+    ("runtime.chanrecv", "chan receive"),
+    ("runtime.selectgo", "select"),
+    ("runtime.block", "select with no cases"),
+    ("internal/poll.runtime_pollWait", "IO wait"),
+    ("sync.(*WaitGroup).Wait", "WaitGroup.Wait"),
+    ("sync.(*Cond).Wait", "Cond.Wait"),
+    ("sync.(*RWMutex).RLock", "RWMutex.RLock"),
+    ("sync.(*RWMutex).Lock", "RWMutex.Lock"),
+    ("sync.(*Mutex).Lock", "Mutex.Lock"),
+    ("internal/sync.(*Mutex).Lock", "Mutex.Lock"),
+    ("sync.runtime_Semacquire", "semaphore"),
+    ("time.Sleep", "sleep"),
+)
+_PLUMBING = ("", "runtime", "internal/poll", "sync", "internal/sync", "time", "syscall")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Goroutines of one entry function that wait at one place, at each of N captures.
+
+    `entry` is what the `go` statement runs, `go_line` the line of that statement where the entry
+    is a function literal (0 else), `at` the innermost frame of own code, or of any code that is
+    not the runtime's.  `stuck` is how many of them nothing can wake, as the runtime itself found
+    in the last capture (profile `goroutineleak`); None where it has no such profile.
+    """
+
+    entry: Frame
+    go_line: int
+    at: Frame
+    own: bool
+    state: str
+    counts: tuple[int, ...]
+    stuck: int | None
+    functions: frozenset[str]
+
+    @property
+    def rise(self) -> int:
+        """Goroutines that came on top between the first capture and the last."""
+        return self.counts[-1] - self.counts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    frames: tuple[Frame, ...]
+    entry_start: int
+    count: int
+
+
+def waiting(snapshots: Sequence[Snapshot]) -> tuple[Waiting, ...]:
+    """Return the goroutines by entry, place and state; empty where a capture lacks the profile."""
+    bodies = [snapshot.goroutine_profile for snapshot in snapshots]
+    if any(body is None for body in bodies):
+        return ()
+    module = snapshots[-1].capture.process.module
+    counts: dict[tuple[str, str, Frame], Floats] = {}
+    example: dict[tuple[str, str, Frame], _Stack] = {}
+    for at, (snapshot, body) in enumerate(zip(snapshots, bodies, strict=True)):
+        for stack in _stacks(read(body or b"", name=f"the goroutines of {snapshot.name}")):
+            key = _key(stack, module)
+            counts.setdefault(key, np.zeros(len(snapshots)))[at] += stack.count
+            example[key] = stack
+    stuck = _stuck(snapshots[-1], module)
+    return tuple(
+        _waiting(
+            key,
+            example[key],
+            column,
+            module=module,
+            stuck=None if stuck is None else stuck.get(key, 0),
+        )
+        for key, column in counts.items()
+    )
+
+
+def piles_up(seconds: Floats, one: Waiting) -> bool:
+    """Whether the number of goroutines rises all the time, and more than by chance."""
+    counts = np.array(one.counts, dtype=np.float64)
+    if len(counts) < 2 or one.rise < _PILE or (np.diff(counts) < 0).any():
+        return False
+    return len(counts) < 3 or rises(seconds, counts) <= _STEADILY
+
+
+def holds(name: str, pile: Waiting) -> bool:
+    """Whether the goroutines run, or were started by, the function `name`."""
+    return any(
+        function == name or _literal_in(function, name) or _literal_in(name, function)
+        for function in pile.functions
+    )
+
+
+def _literal_in(function: str, name: str) -> bool:
+    """Whether `function` is a function literal written inside `name`: `f.func1`, `f.gowrap1`."""
+    inner = function.removeprefix(name)
+    return inner != function and inner.startswith((".func", ".gowrap", "."))
+
+
+def state_of(frames: Sequence[Frame]) -> str:
+    """Return what a goroutine of these frames (innermost first) waits for; "running" if nothing."""
+    for frame in frames:
+        for function, state in _STATES:
+            if frame.function == function or frame.function.startswith(function):
+                return state
+    return "running"
+
+
+def _stuck(snapshot: Snapshot, module: str) -> dict[tuple[str, str, Frame], int] | None:
+    if snapshot.leak_profile is None:
+        return None
+    found: dict[tuple[str, str, Frame], int] = {}
+    for stack in _stacks(read(snapshot.leak_profile, name=f"goroutine leaks of {snapshot.name}")):
+        key = _key(stack, module)
+        found[key] = found.get(key, 0) + stack.count
+    return found
+
+
+def _key(stack: _Stack, module: str) -> tuple[str, str, Frame]:
+    return stack.frames[-1].function, state_of(stack.frames), _place(stack.frames, module)[0]
+
+
+def _place(frames: Sequence[Frame], module: str) -> tuple[Frame, bool]:
+    """Return where the code waits: the innermost frame of own code, else outside the plumbing."""
+    outside = None
+    plain = None
+    for frame in frames:
+        package = package_of(frame.function)
+        if is_own(package, module):
+            return frame, True
+        if outside is None and is_outside(package):
+            outside = frame
+        if plain is None and package not in _PLUMBING:
+            plain = frame
+    return outside or plain or frames[-1], False
+
+
+def _waiting(
+    key: tuple[str, str, Frame], stack: _Stack, counts: Floats, *, module: str, stuck: int | None
+) -> Waiting:
+    entry = stack.frames[-1]
+    literal = ".func" in entry.function
+    at, own = _place(stack.frames, module)
+    return Waiting(
+        entry=Frame(entry.function, entry.file, stack.entry_start or entry.line),
+        go_line=stack.entry_start if literal else 0,
+        at=at,
+        own=own,
+        state=key[1],
+        counts=tuple(counts.astype(int).tolist()),
+        stuck=stuck,
+        functions=frozenset(frame.function for frame in stack.frames),
+    )
+
+
+def _stacks(profile: Profile) -> Iterator[_Stack]:
+    """Yield the stacks with a frame at all; a goroutine that is about to start has none."""
+    locations, functions, strings = profile.locations, profile.functions, profile.strings
+    for at in range(len(profile)):
+        spots = profile.stack[profile.stack_start[at] : profile.stack_start[at + 1]]
+        frames, start = [], 0
+        for spot in spots.tolist():
+            for line in range(locations.line_start[spot], locations.line_start[spot + 1]):
+                function = int(locations.line_function[line])
+                name = strings[int(functions.name[function])]
+                file = strings[int(functions.file[function])]
+                frames.append(Frame(name, file, int(locations.line_number[line])))
+                start = int(functions.start_line[function])
+        if frames:
+            yield _Stack(tuple(frames), start, int(profile.values[at, 0]))

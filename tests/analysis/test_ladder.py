@@ -1,0 +1,61 @@
+"""Slices that only grow, told from sites that allocate many sizes."""
+
+import numpy as np
+from builders.captures import plain
+from builders.profiles import Row, heap
+
+from memsnap.analysis.diff import diff
+from memsnap.analysis.ladder import ladders
+from memsnap.analysis.own import own_frames
+
+PLACE = "main.record audit.go:21 < main.main main.go:9"
+SIZES = (98_304, 188_416, 335_872, 557_056, 909_312, 1_458_176)
+
+
+def found(*captures):
+    """Return the ladders of captures given as (size, allocated, live) rows of one place."""
+    snapshots = [
+        plain(heap(*(Row(PLACE, size=s, alloc=a, live=n) for s, a, n in rows)), f"{at}.snap")
+        for at, rows in enumerate(captures)
+    ]
+    compared = diff(snapshots)
+    everything = np.arange(len(compared.alignment))
+    return ladders(compared, own_frames(compared.alignment, everything, ""))
+
+
+def climbed_to(top):
+    """Return rows of a slice that has come up to rung `top`: only that one is live."""
+    return [(size, 1, int(at == top)) for at, size in enumerate(SIZES[: top + 1])]
+
+
+def test_an_audit_trail_is_a_ladder():
+    (ladder,) = found(climbed_to(2), climbed_to(3), climbed_to(5))
+    assert ladder.top == (SIZES[2], SIZES[3], SIZES[5])
+    assert (ladder.climbs, ladder.still_climbs) == (2, True)
+    assert ladder.chance < 0.01
+
+
+def test_a_ladder_that_has_come_to_rest_does_not_climb_still():
+    (ladder,) = found(climbed_to(3), climbed_to(5), climbed_to(5), climbed_to(5))
+    assert (ladder.climbs, ladder.still_climbs) == (1, False)
+
+
+def test_a_rung_that_no_sample_fell_on_is_no_gap():
+    rows = [row for row in climbed_to(5) if row[0] != SIZES[4]]
+    (ladder,) = found(climbed_to(2), rows)
+    assert ladder.top == (SIZES[2], SIZES[5])
+
+
+def test_buffers_of_many_sizes_are_no_ladder():
+    many = [(size, 3, 1) for size in SIZES]
+    assert found(many, many) == ()
+
+
+def test_sizes_that_come_in_no_order_are_no_ladder():
+    large_first = [(SIZES[5], 1, 1), (SIZES[4], 1, 0)]
+    assert found(large_first, [*large_first, (SIZES[1], 1, 0)]) == ()
+
+
+def test_a_slice_that_lives_beside_a_larger_one_is_no_ladder():
+    rows = [(size, 1, 1) for size in SIZES]
+    assert found(rows[:3], rows) == ()
