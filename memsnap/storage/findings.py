@@ -39,7 +39,7 @@ class FindingFilter:
     `states` are as stored, where muted is none; `function` is a part of its name.
     """
 
-    id: int | None = None
+    ids: Collection[int] | None = None
     target_ids: Collection[int] | None = None
     states: tuple[State, ...] = ()
     verdict: str = ""
@@ -287,8 +287,8 @@ async def _change(db: Database, finding_id: int, values: dict[str, Any]) -> None
 
 def _conditions(wanted: FindingFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.id is not None:
-        conditions.append(table.c.id == wanted.id)
+    if wanted.ids is not None:
+        conditions.append(table.c.id.in_(sorted(wanted.ids)))
     if wanted.target_ids is not None:
         conditions.append(table.c.target_id.in_(sorted(wanted.target_ids)))
     if wanted.states:

@@ -34,13 +34,15 @@ async def notices(db: Database, receiver: str) -> dict[int, Notice]:
         }
 
 
-async def told(db: Database, receiver: str, finding_ids: Iterable[int], notice: Notice) -> None:
-    """Note that a receiver was told of findings what `notice` says, all in one message.
+async def told(
+    db: Database, receiver: str, finding_ids: Iterable[int], *, state: State, at_ns: int
+) -> None:
+    """Note that a receiver was told of findings that they are open, or resolved, in one message.
 
     Findings that are gone from the store are passed over.
     """
     wanted = sorted(set(finding_ids))
-    values = {"told": notice.told.value, "at_ns": notice.at_ns}
+    values = {"told": state.value, "at_ns": at_ns}
     async with db.begin() as connection:
         there = await connection.execute(select(findings.c.id).where(findings.c.id.in_(wanted)))
         for number in sorted(there.scalars()):

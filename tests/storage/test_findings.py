@@ -275,9 +275,7 @@ async def test_retention_keeps_the_captures_that_an_open_finding_rests_on(story)
     assert (began[0], began[-1], len(began)) == (1, 30, 8)
     assert set(now) == {*began, 32}
 
-    policy = Policy(
-        all_for_s=1, hourly_for_s=1, daily_for_s=1, failures_for_s=None, max_bytes=None
-    )
+    policy = Policy(all_for_s=1, hourly_for_s=1, daily_for_s=1, failures_for_s=None, max_bytes=None)
     await prune(story.store, policy, at(60 * 24 * 9))
 
     left = await load_many(story.store, range(1, 33))
@@ -307,15 +305,13 @@ async def test_a_receiver_is_noted_to_have_been_told(story):
     other = replace(LEAK, fingerprint="heap:main.cache:", function="main.cache")
     await story.judge(LEAK, other)
     ids = [each.id for each in await find(story.store, FindingFilter())]
-    both = Notice(finding_id=0, told=State.OPEN, at_ns=at(4))
-    await told(story.store, "chat", [*ids, 99], both)
-    over = Notice(finding_id=0, told=State.RESOLVED, at_ns=at(5))
-    await told(story.store, "chat", ids[:1], over)
+    await told(story.store, "chat", [*ids, 99], state=State.OPEN, at_ns=at(4))
+    await told(story.store, "chat", ids[:1], state=State.RESOLVED, at_ns=at(5))
 
     noted = await notices(story.store, "chat")
     assert noted == {
-        ids[0]: replace(over, finding_id=ids[0]),
-        ids[1]: replace(both, finding_id=ids[1]),
+        ids[0]: Notice(finding_id=ids[0], told=State.RESOLVED, at_ns=at(5)),
+        ids[1]: Notice(finding_id=ids[1], told=State.OPEN, at_ns=at(4)),
     }
     assert await notices(story.store, "pager") == {}
     assert await messages_since(story.store, "chat", at(4)) == 2
