@@ -6,7 +6,7 @@ from memsnap.analysis.finding import Finding
 
 # The compiler numbers closures, goroutine wrappers and bodies of range-over-func in the order in
 # which they stand (cmd/compile/internal/ir/func.go, closureName); an edit above them moves all.
-_NUMBERED = re.compile(r"\b(func|gowrap|range)\d+(?:\.\d+)*")
+_NUMBERED = re.compile(r"\b(func|gowrap|range)\d+(?:\.\d+)*(?!\w)")
 
 
 def stable_function(function: str) -> str:
