@@ -45,6 +45,12 @@ CATALOGUE: dict[str, Entry] = {
         "header := bytes.Clone(body[:64])   // not body[:64]\nname := strings.Clone(line[:at]) "
         "  // not line[:at]",
     ),
+    "capacity": Entry(
+        "A profile does not tell how much of an array is in use.",
+        "See whether a short slice of it is all that is kept, or a buffer that one peak has made "
+        "large; copy what is needed, and let the array go.",
+        "kept := slices.Clip(append([]byte(nil), big[:n]...))",
+    ),
     "small-slices": Entry(
         "Very many small slices at one line are live at once.",
         "Keep the values in one large slice, or the elements themselves instead of slices of one.",

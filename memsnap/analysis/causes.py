@@ -265,7 +265,7 @@ def limits(series: Series, judged: Judged) -> tuple[int, int]:
     net = float(series.net[group])
     steps = np.diff(series.course[group])
     spread = 2 * float(steps.std(ddof=1)) if len(steps) > 1 else 0.0
-    doubt = math.hypot(judged.noise, spread) + (1 - float(series.confidence[group])) * abs(net)
+    doubt = math.hypot(judged.noise, spread) + float(series.shared[group])
     low, high = net - doubt, net + doubt
     sampled = series.sampled_limits(group)
     if sampled[0] <= high and sampled[1] >= low:

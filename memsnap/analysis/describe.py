@@ -16,6 +16,7 @@ from memsnap.analysis.goroutine_words import (
     waiting_evidence,
     waiting_words,
 )
+from memsnap.analysis.goroutines import Waiting
 from memsnap.analysis.names import short_function, short_type
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import Series
@@ -28,6 +29,7 @@ _SITES = 12  # sites listed, the largest growth first
 _WORTH_PROJECTING_S = 20.0  # length of a series from which on an hour may be projected
 _SEVERE_SHARE = 0.05  # of the live heap: unexplained growth that matters
 
+Piles = tuple[Waiting, ...]
 _VERBS = {
     Cause.LEAK: "leaks",
     Cause.CACHE: "fills a cache that levels off",
@@ -121,8 +123,8 @@ def describe(series: Series, family: Family) -> Finding:
         verdict=lead.cause,
         severity=_severity(series, lead, growth),
         confidence=round(min(max(lead.confidence, 0.0), 0.999), 3),
-        title=_title(series, lead, function, growth),
-        detail=(*_detail(series, lead, growth), *waiting_words(family.goroutines)),
+        title=_title(series, lead, function, growth=growth, goroutines=family.goroutines),
+        detail=(*_detail(series, lead, growth), *waiting_words(series, family.goroutines)),
         advice=entry.advice,
         example=entry.example,
         function=function,
@@ -131,7 +133,7 @@ def describe(series: Series, family: Family) -> Finding:
         type=place.type,
         sites=tuple(dict.fromkeys((place, *group.places))),
         growth=growth,
-        evidence=(*_evidence(series, lead).items(), *waiting_evidence(family.goroutines)),
+        evidence=(*_evidence(series, lead).items(), *waiting_evidence(series, family.goroutines)),
     )
 
 
@@ -191,7 +193,9 @@ def _severity(series: Series, judged: Judged, growth: Growth) -> Severity:
     return Severity.LOW if judged.cause in (Cause.CACHE, Cause.ONE_TIME) else Severity.INFO
 
 
-def _title(series: Series, judged: Judged, function: str, growth: Growth) -> str:
+def _title(
+    series: Series, judged: Judged, function: str, *, growth: Growth, goroutines: Piles
+) -> str:
     name = short_function(function) or "code without a stack"
     verb = _VERBS[judged.cause]
     if judged.cause in (Cause.LOAD, Cause.CHURN):
@@ -202,6 +206,12 @@ def _title(series: Series, judged: Judged, function: str, growth: Growth) -> str
         return f"{name} {verb} at {format_bytes(float(series.live[judged.group, -1]))}"
     high = growth.high_bytes if growth.high_bytes is not None else growth.bytes
     span = format_range(growth.low_bytes, high)
+    if goroutines and judged.cause is Cause.LEAK:
+        one = foremost(goroutines)
+        return (
+            f"{name} {verb}: {format_count(one.rise)} more goroutines blocked in {one.state} hold "
+            f"{format_bytes(growth.bytes)} more ({span})"
+        )
     return f"{name} {verb}: {format_bytes(growth.bytes)} more ({span})"
 
 
@@ -224,7 +234,7 @@ def _detail(series: Series, judged: Judged, growth: Growth) -> list[str]:
         detail.append(
             "it grew from capture to capture by "
             + ", ".join(format_bytes(float(step), signed=True) for step in steps[:8])
-            + (" ..." if len(steps) > 8 else "")
+            + (" and so on" if len(steps) > 8 else "")
         )
     if judged.plateau is not None:
         detail.append(f"going on like this it levels off at about {format_bytes(judged.plateau)}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from memsnap.analysis.causes import Judged
 from memsnap.analysis.finding import Cause
-from memsnap.analysis.goroutines import Waiting, holds, piles_up
+from memsnap.analysis.goroutines import Waiting, holds
 from memsnap.analysis.names import package_of
 from memsnap.analysis.series import Series
 from memsnap.analysis.stacks import stacks
@@ -19,6 +19,7 @@ from memsnap.analysis.table import Floats
 
 _CLIENT = ("net/http.(*Client).", "net/http.(*Transport).")
 """Who calls these uses connections; much else of the package is called by those who serve."""
+_TRIFLE = 0.05  # of the largest leak: growth of unknown cause that is not worth a word beside it
 _IN_STEP = 0.9  # correlation of what grows together
 
 
@@ -35,25 +36,31 @@ class Family:
     caller: int | None = None
 
 
-def families(
-    series: Series, judged: list[Judged], waiting: tuple[Waiting, ...]
-) -> tuple[Family, ...]:
+def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
     """Return all groups and all goroutines that pile up, each in one family."""
-    piles = [one for one in waiting if piles_up(series.seconds, one)]
     grown = sorted(
         (one for one in judged if one.cause in (Cause.LEAK, Cause.UNKNOWN)),
         key=lambda one: (one.cause is not Cause.LEAK, -float(series.net[one.group])),
     )
     rest = [Family(members=(one,)) for one in judged if one not in grown]
     built = [
-        _Builder([one], [pile for pile in piles if holds(series.name(one.group), pile)])
+        _Builder([one], [pile for pile in series.piles if holds(series.name(one.group), pile)])
         for one in grown
         if series.own[one.group]
     ]
     taken = {id(pile) for one in built for pile in one.goroutines}
-    _add_loose(series, built, [pile for pile in piles if id(pile) not in taken])
+    _add_loose(series, built, [pile for pile in series.piles if id(pile) not in taken])
     _add_foreign(series, built, [one for one in grown if not series.own[one.group]])
-    return (*(builder.family() for builder in built), *rest)
+    return (*(one.family() for one in built if not _trifle(series, one, grown)), *rest)
+
+
+def _trifle(series: Series, one: "_Builder", grown: list[Judged]) -> bool:
+    """Whether a family is growth of unknown cause that a leak dwarfs: most often a part of it."""
+    leaks = [leak for leak in grown if leak.cause is Cause.LEAK]
+    largest = max((float(series.net[leak.group]) for leak in leaks), default=0.0)
+    unknown = all(member.cause is Cause.UNKNOWN for member in one.members)
+    net = sum(float(series.net[member.group]) for member in one.members)
+    return bool(one.members) and not one.goroutines and unknown and net < _TRIFLE * largest
 
 
 @dataclass(slots=True)

@@ -12,11 +12,11 @@ from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.families import Family, families
 from memsnap.analysis.finding import Finding, ranked
-from memsnap.analysis.goroutines import waiting
 from memsnap.analysis.growth import growing_lines
 from memsnap.analysis.outside import outside_the_heap
 from memsnap.analysis.select import EVERYTHING
-from memsnap.analysis.series import series
+from memsnap.analysis.series import Series, series
+from memsnap.analysis.signals import signals
 from memsnap.analysis.unlocated import heap_without_site
 
 _SERIES = 3  # captures from which on a cause can be told
@@ -39,8 +39,15 @@ def _of_series(diff: Diff) -> list[Finding]:
     everything = np.arange(len(diff.alignment))
     taken = series(replace(diff, selection=EVERYTHING, selected=everything))
     chosen = set(taken.group[diff.selected].tolist())
-    found = families(taken, judge_groups(taken), waiting(diff.snapshots))
-    return [describe(taken, one) for one in found if _is_chosen(one, chosen, diff)]
+    found = families(taken, judge_groups(taken))
+    described = [describe(taken, one) for one in found if _is_chosen(one, chosen, diff)]
+    return described + (_remarks(taken, described) if diff.selection == EVERYTHING else [])
+
+
+def _remarks(taken: Series, described: list[Finding]) -> list[Finding]:
+    """Return the signals on functions that no finding is about already."""
+    named = {finding.function for finding in described}
+    return [finding for finding in signals(taken) if finding.function not in named]
 
 
 def _is_chosen(family: Family, chosen: set[int], diff: Diff) -> bool:

@@ -1,32 +1,57 @@
 """Goroutines that pile up, in words: what waits where, for what, and since which `go` statement."""
 
+import re
+
 import numpy as np
 
 from memsnap.analysis.catalogue import CATALOGUE, kind_of_pile
 from memsnap.analysis.finding import Cause, Finding, Growth, Number, Severity
 from memsnap.analysis.goroutines import Waiting
-from memsnap.analysis.names import short_file, short_function
+from memsnap.analysis.names import package_of, short_file, short_function
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import Series
+from memsnap.analysis.stacks import frame_of
 from memsnap.analysis.trend import rises
 from memsnap.units import format_bytes, format_count
 
 _STEADY = 0.02  # that their number rises so by chance
 _STACK = 2048  # bytes of the smallest stack (runtime/stack.go, stackMin)
+_WRAPPER = re.compile(r"closure .+\.gowrap\d+")  # a type as `gobin` names that of a closure
 _COMES_AND_GOES = ("IO wait", "running", "sleep")
 """States that goroutines with work to do are in as well: growth there may be load."""
 
 
-def waiting_words(goroutines: tuple[Waiting, ...]) -> tuple[str, ...]:
+def waiting_words(series: Series, goroutines: tuple[Waiting, ...]) -> tuple[str, ...]:
     """Return one sentence per place where goroutines pile up, the largest pile first."""
     piles = sorted(goroutines, key=lambda one: -one.rise)
-    return tuple(_sentence(one) for one in piles[:4])
+    return tuple(_sentence(series, one) for one in piles[:4])
 
 
-def _sentence(one: Waiting) -> str:
-    started = f"go {short_function(one.entry.function)}"
+def go_statement(series: Series, one: Waiting) -> Frame | None:
+    """Return the `go` statement that starts these goroutines, None where it is not known.
+
+    A function literal stands in its own `go` statement.  For `go f(x)` the compiler wraps the
+    call in a closure named `g.gowrap1` that is allocated there (cmd/compile/internal/walk,
+    wrapGo): its sampled objects tell the line, if all that come to stay are of one place.
+    """
     if one.go_line:
-        started = f"the go statement at {_spot(Frame('', one.entry.file, one.go_line))}"
+        outer = one.entry.function.rpartition(".func")[0]
+        return Frame(outer, one.entry.file, one.go_line)
+    alignment = series.diff.alignment
+    strings = alignment.frames.strings
+    package = package_of(one.entry.function)
+    wrappers = np.array([at for at, text in enumerate(strings) if _WRAPPER.fullmatch(text)])
+    rows = np.flatnonzero(np.isin(alignment.type, wrappers) & (series.born > series.died))
+    places = {frame_of(alignment, int(at)) for at in series.frame[rows].tolist() if at >= 0}
+    places = {place for place in places if package_of(place.function) == package}
+    return places.pop() if len(places) == 1 else None
+
+
+def _sentence(series: Series, one: Waiting) -> str:
+    statement = go_statement(series, one)
+    started = f"go {short_function(one.entry.function)}"
+    if statement is not None:
+        started = f"the go statement in {short_function(statement.function)} {_spot(statement)}"
     stuck = ""
     if one.stuck:
         stuck = f"; nothing can ever wake {format_count(one.stuck)} of them, says the runtime"
@@ -41,7 +66,9 @@ def _spot(frame: Frame) -> str:
     return f"{short_file(frame.file)}:{frame.line}"
 
 
-def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number], ...]:
+def waiting_evidence(
+    series: Series, goroutines: tuple[Waiting, ...]
+) -> tuple[tuple[str, Number], ...]:
     """Return the numbers behind the largest pile; nothing without goroutines."""
     if not goroutines:
         return ()
@@ -57,8 +84,11 @@ def waiting_evidence(goroutines: tuple[Waiting, ...]) -> tuple[tuple[str, Number
         "entry_file": one.entry.file,
         "entry_line": one.entry.line,
     }
-    if one.go_line:
-        evidence["go_line"] = one.go_line
+    statement = go_statement(series, one)
+    if statement is not None:
+        evidence["go_function"] = statement.function
+        evidence["go_file"] = statement.file
+        evidence["go_line"] = statement.line
     if one.stuck is not None:
         evidence["goroutines_stuck"] = one.stuck
     return tuple(evidence.items())
@@ -101,7 +131,7 @@ def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
             f"{format_count(rise)} more goroutines wait in {one.state} at "
             f"{short_function(place.function)}: {format_bytes(least)} of stacks at least"
         ),
-        detail=waiting_words(goroutines),
+        detail=waiting_words(series, goroutines),
         advice=CATALOGUE[kind].advice,
         example=CATALOGUE[kind].example,
         function=place.function,
@@ -113,5 +143,5 @@ def piled_up(series: Series, goroutines: tuple[Waiting, ...]) -> Finding:
             high_bytes=None,
             bytes_per_s=round(least / seconds, 1) if series.clocked and seconds else None,
         ),
-        evidence=waiting_evidence(goroutines),
+        evidence=waiting_evidence(series, goroutines),
     )

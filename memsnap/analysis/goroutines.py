@@ -15,6 +15,7 @@ from memsnap.analysis.own import is_outside, is_own
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.table import Floats
 from memsnap.analysis.trend import rises
+from memsnap.errors import FormatError
 from memsnap.pprof.profile import Profile
 from memsnap.pprof.reader import read
 from memsnap.snapshot import Snapshot
@@ -74,15 +75,20 @@ class _Stack:
 
 
 def waiting(snapshots: Sequence[Snapshot]) -> tuple[Waiting, ...]:
-    """Return the goroutines by entry, place and state; empty where a capture lacks the profile."""
-    bodies = [snapshot.goroutine_profile for snapshot in snapshots]
-    if any(body is None for body in bodies):
+    """Return the goroutines by entry, place and state.
+
+    Empty where a capture lacks the profile, or has one that cannot be read: what the heap tells
+    stands without it.
+    """
+    profiles = [_profile(snapshot.goroutine_profile, snapshot.name) for snapshot in snapshots]
+    known = [profile for profile in profiles if profile is not None]
+    if len(known) < len(profiles) or not known:
         return ()
     module = snapshots[-1].capture.process.module
     counts: dict[tuple[str, str, Frame], Floats] = {}
     example: dict[tuple[str, str, Frame], _Stack] = {}
-    for at, (snapshot, body) in enumerate(zip(snapshots, bodies, strict=True)):
-        for stack in _stacks(read(body or b"", name=f"the goroutines of {snapshot.name}")):
+    for at, profile in enumerate(known):
+        for stack in _stacks(profile):
             key = _key(stack, module)
             counts.setdefault(key, np.zeros(len(snapshots)))[at] += stack.count
             example[key] = stack
@@ -130,11 +136,22 @@ def state_of(frames: Sequence[Frame]) -> str:
     return "running"
 
 
+def _profile(body: bytes | None, name: str) -> Profile | None:
+    if body is None:
+        return None
+    try:
+        profile = read(body, name=f"the goroutines of {name}")
+    except FormatError:
+        return None
+    return profile if profile.sample_types else None
+
+
 def _stuck(snapshot: Snapshot, module: str) -> dict[tuple[str, str, Frame], int] | None:
-    if snapshot.leak_profile is None:
+    profile = _profile(snapshot.leak_profile, snapshot.name)
+    if profile is None:
         return None
     found: dict[tuple[str, str, Frame], int] = {}
-    for stack in _stacks(read(snapshot.leak_profile, name=f"goroutine leaks of {snapshot.name}")):
+    for stack in _stacks(profile):
         key = _key(stack, module)
         found[key] = found.get(key, 0) + stack.count
     return found

@@ -61,11 +61,10 @@ def ladders(diff: Diff, frame: Int32s) -> tuple[Ladder, ...]:
         return ()
     large = np.flatnonzero(sizes >= _SMALLEST)
     place = (frame[large].astype(np.int64) + 1) << 32 | (alignment.leaf[large].astype(np.int64) + 1)
-    values, ids = distinct(place)
-    found = (
-        _ladder(large[ids == at], sizes, allocated, diff.counts.live_raw)
-        for at in range(len(values))
-    )
+    _, ids = distinct(place)
+    order = np.argsort(ids, kind="stable")
+    runs = np.split(large[order], np.flatnonzero(np.diff(ids[order])) + 1)
+    found = (_ladder(rows, sizes, allocated, diff.counts.live_raw) for rows in runs)
     return tuple(ladder for ladder in found if ladder is not None)
 
 

@@ -18,6 +18,10 @@ from memsnap.pprof.profile import Bools, Int64s
 
 _ROUNDS = 20
 _ALIKE = 0.2  # of all growth: the weight of knowing nothing, beside what other classes say
+_DECISIVE = 7.0  # logarithm of odds, for growth as sampled, from which on there is no doubt
+_ENOUGH = 6  # sampled objects without which there always is
+_BEYOND_DOUBT = 0.99
+_OVERDRAWN = 1.5  # what several may claim of a class's growth: sampling errs both ways
 _LARGE_COUNT = 300  # sampled objects from which on sums become integrals, and normal
 
 
@@ -46,11 +50,14 @@ class Shares:
     """How the growth of each class divides over the groups.
 
     `share` (groups, C) are probabilities; with `unseen` (C,), that of a site without any sample,
-    each class adds up to 1, or to 0 where the class did not grow.
+    each class adds up to 1, or to 0 where the class did not grow.  `sure` (groups, C) is the
+    probability that the group grew in the class at all: that of being the one culprit, unless
+    several are beyond doubt.
     """
 
     share: Floats
     unseen: Floats
+    sure: Floats
 
 
 def divide(
@@ -71,18 +78,50 @@ def divide(
     died = np.where(falls, cells.born, cells.died)
     expected = np.abs(grown) * cells.density
     for at in np.flatnonzero(grown != 0).tolist():
-        ratio = log_ratio(
-            int(born[at]),
-            int(died[at]),
-            float(expected[at]),
-            shape=float(cells.shape[at]),
-            weight=float(cells.weight[at]),
-        )
+        known = {"shape": float(cells.shape[at]), "weight": float(cells.weight[at])}
+        ratio = _fitting_ratio(int(born[at]), int(died[at]), float(expected[at]), known)
         odds[cells.group[at], cells.cls[at]] = ratio + (0.0 if falls[at] else cells.hint[at])
     flat = np.full_like(odds, 1 / (groups + 1))  # all who have no sample there are one suspect
     flat[cells.group, cells.cls] = 1.0
     posterior = _divide(odds, flat, np.abs(growth))
-    return Shares(share=posterior[:groups], unseen=posterior[groups])
+    sure = posterior[:groups].copy()
+    for at in np.flatnonzero(growth > 0).tolist():
+        found = _decisive(cells.take(cells.cls == at), float(growth[at]))
+        if len(found.group) > 1:
+            posterior[:, at] = 0.0
+            grown = (found.born - found.died) / found.density
+            posterior[found.group, at] = grown / grown.sum()
+            sure[found.group, at] = _BEYOND_DOUBT
+    return Shares(share=posterior[:groups], unseen=posterior[groups], sure=sure)
+
+
+def _decisive(cells: Cells, growth: float) -> Cells:
+    """Return the cells of one class whose own samples leave no doubt that they grew.
+
+    None where they claim more than the class grew by in all: then some only took over what others
+    held before.
+    """
+    net = cells.born - cells.died
+    odds = np.zeros(len(net))
+    for at in np.flatnonzero(net >= _ENOUGH).tolist():
+        known = {"shape": float(cells.shape[at]), "weight": float(cells.weight[at])}
+        ratio = log_ratio(int(cells.born[at]), int(cells.died[at]), float(net[at]), **known)
+        odds[at] = ratio + cells.hint[at]
+    found = cells.take(odds >= _DECISIVE)
+    claimed = float(((found.born - found.died) / found.density).sum())
+    return found if claimed <= _OVERDRAWN * growth else cells.take(net < net.min(initial=0))
+
+
+def _fitting_ratio(born: int, died: int, expected: float, known: dict[str, float]) -> float:
+    """Return `log_ratio`, less what it would gain if more had grown than has.
+
+    Who shows more growth than there was did not cause it, but took over from others: the same
+    objects at another place.
+    """
+    ratio = log_ratio(born, died, expected, **known)
+    if born - died <= expected:
+        return ratio
+    return ratio - max(log_ratio(born, died, float(born - died), **known) - ratio, 0.0)
 
 
 def _divide(odds: Floats, flat: Floats, size: Floats) -> Floats:

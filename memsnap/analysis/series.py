@@ -6,7 +6,7 @@ exact where the runtime counts by size class, and who grew is what `localise` ma
 samples; where nothing is exact, both come from the profile.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,20 +15,17 @@ from memsnap.analysis import estimate
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.exact import Exact, exact
-from memsnap.analysis.goroutines import holds, piles_up, waiting
+from memsnap.analysis.goroutines import Waiting, holds, piles_up, waiting
 from memsnap.analysis.ladder import Ladder, ladders
 from memsnap.analysis.localise import Cells, divide
 from memsnap.analysis.names import package_of
 from memsnap.analysis.own import is_own, own_frames
 from memsnap.analysis.stacks import stacks
+from memsnap.analysis.suspects import Suspects, changed, with_piles
 from memsnap.analysis.table import Floats, Table
 from memsnap.analysis.trend import rises
 from memsnap.pprof.profile import Bools, Int32s, Int64s
 
-_HISTORY = 3.0  # windows of history that may speak for a group's turnover, at most
-_PARTIAL = 0.2  # how likely a leak keeps only a part, against one that keeps all
-_FEW = 2.0  # sampled objects that speak half as loud as many
-_PILE_ODDS = 3.0  # logarithm: goroutines that pile up make their code 20 times as suspect
 _STEADY = 0.1  # probability that a class walks so by chance, up to which it is worth dividing
 _SWING_BYTES = 512 << 10  # a change that is worth dividing, steady or not,
 _SWING_SHARE = 0.02  # and as a share of the live heap
@@ -59,8 +56,9 @@ class Series:
     course: Floats
     confidence: Floats
     classes: Bools
-    unseen: Floats  # (C,): bytes of each class that no group stands for
+    shared: Floats  # (G,): bytes of the course that may as well be another group's
     ladders: tuple[Ladder, ...]
+    piles: tuple[Waiting, ...]  # goroutines that pile up
     density: Floats  # (R,): samples per byte
     total: Floats  # (N,): the live heap, exact where it can be
     live: Floats  # (G, N): live bytes as the profile estimates them
@@ -120,18 +118,21 @@ class Series:
 def series(diff: Diff) -> Series:
     """Return the series of a diff of one life; raises nothing of its own."""
     frame, function, group, own = _groups(diff)
-    born, died = _changed(diff, 0, len(diff.snapshots) - 1)
+    born, died = changed(diff, 0, len(diff.snapshots) - 1)
     sizes, rate = diff.alignment.object_bytes, diff.after.heap.period
     density = estimate.probabilities(sizes, rate) / np.maximum(sizes, 1)
     exactly = exact(diff.snapshots)
     seconds = seconds_of(diff)
     found = ladders(diff, frame)
+    piles = tuple(one for one in waiting(diff.snapshots) if piles_up(seconds, one))
     if exactly is None:
-        course, confidence, classes, unseen = _by_profile(diff, group, len(function))
+        course, confidence, classes, shared = _by_profile(diff, group, len(function))
     else:
-        cells = _cells(diff, exactly, group, density, found=found)
-        cells = _suspected(cells, _holders(diff, function, own))
-        course, confidence, classes, unseen = _by_classes(
+        suspects = Suspects(
+            diff=diff, exact=exactly, group=group, frame=frame, density=density, ladders=found
+        )
+        cells = with_piles(suspects.cells(), _holders(diff, (function, own), piles))
+        course, confidence, classes, shared = _by_classes(
             exactly, cells, len(function), rate=rate, seconds=seconds
         )
     return Series(
@@ -147,8 +148,9 @@ def series(diff: Diff) -> Series:
         course=course,
         confidence=confidence,
         classes=classes,
-        unseen=unseen,
+        shared=shared,
         ladders=found,
+        piles=piles,
         density=density,
         total=diff.counts.live_bytes.sum(axis=0).astype(np.float64)
         if exactly is None
@@ -211,115 +213,18 @@ def _groups(diff: Diff) -> tuple[Int32s, Int32s, Int64s, Bools]:
     return frame, function, group, is_mine[function] & (values < len(strings))
 
 
-def _changed(diff: Diff, first: int, last: int) -> tuple[Int64s, Int64s]:
-    """Return per row the sampled objects that came to stay, and those that went, between captures.
-
-    Of what is replaced while nobody looks, as much as possible is taken to have survived.
-    """
-    counts = diff.counts
-    before, after = counts.live_raw[:, first], counts.live_raw[:, last]
-    if counts.alloc_raw is None:
-        stayed = np.minimum(before, after)
-    else:
-        freed = counts.alloc_raw[:, last] - counts.alloc_raw[:, first] - (after - before)
-        stayed = np.clip(before - freed, 0, np.minimum(before, after))
-    return after - stayed, before - stayed
-
-
-def _cells(
-    diff: Diff, exactly: Exact, group: Int64s, density: Floats, *, found: tuple[Ladder, ...]
-) -> Cells:
-    """Return what every group shows in every size class, over the span that moved each most."""
-    cls = exactly.class_of(diff.alignment.object_bytes)
-    classes = len(exactly.sizes)
-    keys, ids = distinct(group * classes + cls)
-    born, died = np.zeros((2, len(diff.alignment)), dtype=np.int64)
-    spans = exactly.spans()
-    for span in set(spans):
-        rows = np.flatnonzero(np.array([pair == span for pair in spans])[cls])
-        came, went = _changed(diff, *span)
-        born[rows], died[rows] = came[rows], went[rows]
-    raw = np.maximum(diff.counts.live_raw.max(axis=1), 1).astype(np.float64)
-    held = np.bincount(ids, weights=raw / density, minlength=len(keys))
-    shape, weight = _history(diff, ids, len(keys))
-    hint = _releases(diff, ids, len(keys))
-    for ladder in found:
-        hint[ids[ladder.rows]] = ladder.log_odds
-    return Cells(
-        group=keys // classes,
-        cls=keys % classes,
-        born=np.bincount(ids, weights=born, minlength=len(keys)).astype(np.int64),
-        died=np.bincount(ids, weights=died, minlength=len(keys)).astype(np.int64),
-        density=np.bincount(ids, weights=raw, minlength=len(keys)) / held,
-        shape=shape,
-        weight=weight,
-        hint=hint,
-    )
-
-
-def _releases(diff: Diff, ids: Int64s, cells: int) -> Floats:
-    """Return the logarithm of odds against cells that are known to let go of what they allocate.
-
-    Most leaks keep everything; a site that leaks a part of what it mostly releases is rarer.
-    """
-    allocated = diff.counts.alloc_raw
-    if allocated is None:
-        return np.zeros(cells)
-    ever = np.bincount(ids, weights=allocated[:, -1], minlength=cells)
-    held = np.bincount(ids, weights=diff.counts.live_raw[:, -1], minlength=cells)
-    released = (ever - held) / (ever + _FEW)
-    hint: Floats = np.log1p(-(1 - _PARTIAL) * released)
-    return hint
-
-
-def _suspected(cells: Cells, holders: Int64s) -> Cells:
-    """Return the cells with better odds for the groups that goroutines pile up in."""
-    hint = np.where(np.isin(cells.group, holders), cells.hint + _PILE_ODDS, cells.hint)
-    return replace(cells, hint=hint)
-
-
-def _holders(diff: Diff, function: Int32s, own: Bools) -> Int64s:
-    """Return the groups whose code runs or started goroutines that pile up."""
-    strings, seconds = diff.alignment.frames.strings, seconds_of(diff)
-    piles = [one for one in waiting(diff.snapshots) if piles_up(seconds, one)]
-    names = [strings[at] if at >= 0 else "" for at in function.tolist()]
-    return np.array(
-        [
-            group
-            for group, name in enumerate(names)
-            if any(
-                holds(name, one)
-                if own[group]
-                else package_of(name) == package_of(one.entry.function)
-                for one in piles
-            )
-        ],
-        dtype=np.int64,
-    )
-
-
-def _history(diff: Diff, ids: Int64s, cells: int) -> tuple[Floats, Floats]:
-    """Return the turnover's prior: what was freed before the first capture, scaled to the window.
-
-    What lives so short that every capture shows other objects turns over as often as it is seen.
-    """
-    counts = diff.counts
-    window = _window_s(diff)
-    started = diff.before.capture.process.start_time_ns
-    taken = diff.before.capture.taken_ns
-    if not window or not started or not taken or counts.alloc_raw is None:
-        return np.full(cells, 0.5), np.zeros(cells)
-    before = max((taken - started) / 1e9, 1.0)
-    freed = (counts.alloc_raw[:, 0] - counts.live_raw[:, 0]) * (window / before)
-    seen = np.minimum(freed, counts.live_raw.mean(axis=1))
-    weight = min(before / window, _HISTORY)
-    turnover = np.bincount(ids, weights=seen, minlength=cells)
-    return (0.5 + turnover * weight).astype(np.float64), np.full(cells, weight)
-
-
-def _window_s(diff: Diff) -> float:
-    first, last = diff.before.capture.taken_ns, diff.after.capture.taken_ns
-    return (last - first) / 1e9 if first and last else 0.0
+def _holders(diff: Diff, groups: tuple[Int32s, Bools], piles: tuple[Waiting, ...]) -> Int64s:
+    """Return the groups whose code runs, or started, goroutines that pile up."""
+    strings = diff.alignment.frames.strings
+    found = []
+    for group, (at, own) in enumerate(zip(*(column.tolist() for column in groups), strict=True)):
+        name = strings[at] if at >= 0 else ""
+        package = package_of(name)
+        if any(
+            holds(name, one) if own else package == package_of(one.entry.function) for one in piles
+        ):
+            found.append(group)
+    return np.array(found, dtype=np.int64)
 
 
 def _by_classes(
@@ -340,8 +245,9 @@ def _by_classes(
     since = exactly.live - exactly.live[:, :1]
     size = np.abs(growth)
     weighed = shares.share * size
-    confidence = (shares.share * weighed).sum(axis=1) / np.maximum(weighed.sum(axis=1), 1.0)
-    return shares.share @ since, confidence, shares.share > 0.5, shares.unseen * growth
+    doubt = (shares.share * (1 - shares.share) * size).sum(axis=1)
+    confidence = (shares.sure * weighed).sum(axis=1) / np.maximum(weighed.sum(axis=1), 1.0)
+    return shares.share @ since, confidence, shares.sure > 0.5, doubt
 
 
 def _by_profile(diff: Diff, group: Int64s, groups: int) -> tuple[Floats, Floats, Bools, Floats]:
@@ -350,4 +256,4 @@ def _by_profile(diff: Diff, group: Int64s, groups: int) -> tuple[Floats, Floats,
     course = live - live[:, :1]
     table = diff.grouped(group, groups)
     sure = np.where(table.significant & (table.growth.bytes > 0), 1 - table.p_value, 0.5)
-    return course, sure, np.zeros((groups, 0), dtype=np.bool_), np.zeros(0)
+    return course, sure, np.zeros((groups, 0), dtype=np.bool_), np.zeros(groups)

@@ -1,14 +1,21 @@
 """Goroutines that pile up: what they wait for, where, and whose memory they hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from builders.captures import plain
+from builders.profiles import Row, heap
 from builders.series import capture_times, leaking, recorded, replaced
 from builders.simulation import bucket
 
 from memsnap import api
+from memsnap.analysis.diff import diff
 from memsnap.analysis.finding import Cause
+from memsnap.analysis.goroutine_words import go_statement
 from memsnap.analysis.goroutines import Waiting, holds, piles_up, state_of, waiting
 from memsnap.analysis.rows import Frame
+from memsnap.analysis.series import series
 
 PARKED = "runtime.gopark proc.go:474"
 SEND = f"{PARKED} < runtime.chansend chan.go:283 < runtime.chansend1 chan.go:161"
@@ -88,6 +95,25 @@ def test_a_function_holds_what_its_literals_run():
     assert not holds("main.publish", one)
 
 
+def test_the_go_statement_of_a_literal_is_where_it_stands():
+    one = replace(pile(1, 2), entry=Frame("main.subscribe.func1", "s.go", 19), go_line=19)
+    assert go_statement(None, one) == Frame("main.subscribe", "s.go", 19)
+
+
+def test_the_go_statement_of_a_call_is_where_its_closure_comes_from():
+    wrapped = {"type": "closure main.lookUp.gowrap1", "kind": "closure"}
+
+    def heaps(count, *others):
+        row = Row("main.lookUp l.go:29 < main.main m.go:9", 48, count, count, **wrapped)
+        return plain(heap(row, *others))
+
+    one = pile(1, 2)
+    assert go_statement(series(diff([heaps(1), heaps(4)])), one) == Frame("main.lookUp", "l.go", 29)
+    assert go_statement(series(diff([heaps(4), heaps(4)])), one) is None
+    other = Row("main.other o.go:7 < main.main m.go:9", 48, 9, 9, **wrapped)
+    assert go_statement(series(diff([heaps(1), heaps(4, other)])), one) is None
+
+
 def leaking_service(stack, entry, count=5):
     """Return captures of a service that keeps 8 kB at `stack` with each goroutine of `entry`."""
     rng = np.random.default_rng(5)
@@ -144,3 +170,10 @@ def test_a_goroutine_that_is_about_to_start_has_no_stack_and_does_no_harm():
     some = bucket(rng, "main.main main.go:9", 64, replaced(rng, 100, 1))
     running = [{"": 1, FETCH: 2}]
     assert [one.counts for one in waiting(recorded([some], [60.0], goroutines=running))] == [(2,)]
+
+
+def test_goroutines_that_cannot_be_read_leave_what_the_heap_tells():
+    snapshots = leaking_service("main.fetch fetch.go:19", FETCH)
+    broken = [replace(snapshots[0], goroutine_profile=b"\x0a\xff"), *snapshots[1:]]
+    assert waiting(broken) == ()
+    assert api.findings(broken)[0].function == "main.fetch"

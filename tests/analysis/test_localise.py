@@ -104,3 +104,15 @@ def test_what_falls_is_laid_to_who_lost():
         steady=np.zeros(1, dtype=np.bool_),
     )
     assert found.share[0, 0] > 0.95
+
+
+def test_two_beyond_doubt_share_a_class_by_their_samples():
+    found = shares(cells((0, 0, 30, 0), (1, 0, 15, 0), (2, 0, 9, 9)), 3, 22.5)
+    assert found.share[:, 0].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert found.sure[:2, 0].min() > 0.9
+
+
+def test_who_took_over_from_another_has_no_share():
+    """The first grew by what the class did; the second by what the third lost."""
+    found = shares(cells((0, 0, 10, 0), (1, 0, 40, 0), (2, 0, 0, 40)), 3, 5.0)
+    assert found.share[0, 0] > 0.9
