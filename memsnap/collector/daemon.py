@@ -13,13 +13,16 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from memsnap.capture.aio import Fetcher
 from memsnap.collector import logs
+from memsnap.collector.alerts.delivery import Courier
 from memsnap.collector.causes import cause_of
 from memsnap.collector.discovery.catalogue import discoveries
 from memsnap.collector.discovery.found import Found, Update, merge
 from memsnap.collector.housekeeping import Housekeeper
+from memsnap.collector.judging import Judge
 from memsnap.collector.keeper import Keeper, Kept
 from memsnap.collector.metrics import Metrics
 from memsnap.collector.notify import Supervisor
@@ -40,6 +43,7 @@ from memsnap.storage.spool import Spool
 from memsnap.units import format_duration
 
 _DRAIN_EVERY_S = 1.0
+_COUNT_EVERY_S = 5.0
 _LONGEST_SLEEP_S = 1.0  # of the pacemaker: how late it notices that the clock was set
 _STUCK_S = 30.0  # without a look at the clock; a save to a slow disk is no reason
 _CLOCK_SET_BACK_NS = 1_000_000_000
@@ -95,6 +99,14 @@ class Daemon:
         self._keeper = Keeper(db, spool, self.metrics, owner=self.owner)
         self._tenure = Tenure(db, self.metrics, owner=self.owner)
         self._housekeeper = Housekeeper(db, self.metrics, owner=self.owner)
+        self._judge = Judge(
+            db,
+            self.metrics,
+            settings.judging,
+            keep_for_s=settings.retention.daily_for_s,
+            busy=self._is_behind,
+        )
+        self._courier = Courier(db, self.metrics, environment, owner=self.owner, settings=settings)
         self._fetcher = Fetcher(per_host=settings.collector.per_host)
         self._visitor = Visitor(settings.collector, self._fetcher, environment)
         self._turns = asyncio.Semaphore(settings.collector.concurrency)
@@ -128,6 +140,9 @@ class Daemon:
         self._supervisor.reloading(time.monotonic_ns() // 1000)
         before, self.settings = self.settings, settings
         self._visitor.change(settings.collector)
+        self._judge.settings = settings.judging
+        self._judge.keep_for_s = settings.retention.daily_for_s
+        self._courier.change(settings)
         if settings.collector.concurrency != before.collector.concurrency:
             self._turns = asyncio.Semaphore(settings.collector.concurrency)
         self._start_discoveries()
@@ -172,6 +187,10 @@ class Daemon:
                     ("spool", self._drain),
                     ("triggers", self._watch),
                     ("retention", self._keep_house),
+                    ("judging", self._judge.work),
+                    ("findings", self._count_findings),
+                    ("tidying", self._judge.tidy),
+                    ("alerts", self._tell_people),
                     ("watchdog", self._tell_supervisor),
                 )
             ]
@@ -339,6 +358,8 @@ class Daemon:
             self._failed(post, slot, error)
             return
         self._table.succeeded(post.key)
+        if kept is Kept.STORED:
+            self._judge.captured(post.target_id, post.found.seen)
         if kept in {Kept.STORED, Kept.SPOOLED}:
             self._succeeded(post, slot, time.monotonic() - began)
         logs.debug(kept.value, target=post.key, capture=number, slot=slot.at_ns, reason=slot.reason)
@@ -426,6 +447,20 @@ class Daemon:
 
     async def _house(self) -> None:
         await self._housekeeper.work(self.settings.retention, self.settings.collector.lease_s)
+
+    def _is_behind(self) -> bool:
+        """Whether captures come first: some wait for their turn, or for the store."""
+        return self._turns.locked() or not self._keeper.up
+
+    async def _count_findings(self) -> None:
+        while True:
+            held = {p.target_id: p.found.seen for p in self._tenure.posts.values() if p.lease}
+            self._judge.keep_only(held)
+            await self._guarded(partial(self._judge.count, held), "findings cannot be counted")
+            await asyncio.sleep(_COUNT_EVERY_S)
+
+    async def _tell_people(self) -> None:
+        await self._courier.work(self._judge.changed)
 
     async def _guarded(self, work: Callable[[], Awaitable[None]], words: str) -> None:
         try:

@@ -3,7 +3,8 @@
 Everything lives in one registry per daemon, so that tests may run several in one process.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -85,6 +86,31 @@ class Metrics:
         self.leases = gauge("leases_held", "Targets that this collector visits.")
         self.leases_lost = counter("leases_lost_total", "Targets that went to other collectors.")
         self.collectors = gauge("collectors", "Collectors alive on this store.")
+        self.findings = gauge(
+            "findings",
+            "Findings of a target that are not resolved.",
+            (*_TARGET, "state", "severity", "kind"),
+        )
+        self._counted: set[tuple[str, ...]] = set()
+        self.judged = counter(
+            "judgements_total",
+            "Windows of captures, judged or skipped for not growing.",
+            ["result"],
+        )
+        self.judging_seconds = Histogram(
+            "memsnap_judging_seconds",
+            "Time to judge one target.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.alerts_sent = counter(
+            "alerts_sent_total", "Messages that a receiver has taken.", ["receiver"]
+        )
+        self.alerts_failed = counter(
+            "alerts_failed_total",
+            "Messages that did not get through; they are repeated.",
+            ["receiver"],
+        )
         self.reloads = counter("config_reloads_total", "Reloads of the configuration.", ["result"])
 
     def succeeded(self, target: SeenTarget, at_s: float, elapsed_s: float) -> None:
@@ -107,8 +133,30 @@ class Metrics:
             self.last_success,
             self.duration,
             self.heap_bytes,
+            self.findings,
         ):
             family.remove_by_labels(names)
+
+    def forget_findings(self, target: SeenTarget) -> None:
+        """Drop the findings of a target that another collector visits now."""
+        self.findings.remove_by_labels({"target": target.key, "service": target.service})
+
+    def count_findings(
+        self,
+        targets: Mapping[int, SeenTarget],
+        counts: Mapping[tuple[int, str, str, str], int],
+    ) -> None:
+        """Set how many findings there are, by target id, state, severity and kind; no others."""
+        rows = {}
+        for (number, *names), count in counts.items():
+            target = targets[number]
+            rows[(target.key, target.service, *names)] = count
+        for row in self._counted - rows.keys():
+            with contextlib.suppress(KeyError):  # its target may have been forgotten since
+                self.findings.remove(*row)
+        for row, count in rows.items():
+            self.findings.labels(*row).set(count)
+        self._counted = set(rows)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; takes 80 ms at 500 targets."""

@@ -9,6 +9,7 @@ from memsnap.config.lines import KeyPath, line_of
 from memsnap.config.mistakes import Mistake
 from memsnap.config.settings import (
     AccessSettings,
+    AlertSettings,
     DiscoverSettings,
     DnsRecord,
     DnsSearch,
@@ -33,6 +34,7 @@ class Places:
     """Where the elements of the arrays in Settings stand in the file."""
 
     triggers: tuple[KeyPath, ...]
+    alerts: tuple[KeyPath, ...]
     targets: tuple[KeyPath, ...]
     discovers: tuple[KeyPath, ...]
 
@@ -47,6 +49,7 @@ def check(
     mistakes = [
         *_retention(settings.retention),
         *_triggers(triggers),
+        *_alerts(zip(places.alerts, settings.alerts, strict=True)),
         *_targets(targets, parse_target),
         *_discovers(discovers),
     ]
@@ -92,6 +95,21 @@ def _triggers(triggers: Iterable[tuple[KeyPath, TriggerSettings]]) -> Said:
             for key, value in (("above", trigger.above), ("grows-by", trigger.grows_by)):
                 if value is not None and value >= 1:
                     yield (*path, key), "is a part of the cgroup's limit: below 1, such as 0.9"
+
+
+def _alerts(alerts: Iterable[tuple[KeyPath, AlertSettings]]) -> Said:
+    names: set[str] = set()
+    for path, alert in alerts:
+        if alert.name in names:
+            yield (*path, "name"), f"{alert.name!r} is there twice"
+        names.add(alert.name)
+        given = {"url": alert.url, "url-file": alert.url_file, "url-env": alert.url_env}
+        there = [key for key, value in given.items() if value]
+        if not there:
+            yield path, "url is missing; or give url-file or url-env, which hold it"
+        for key in there[1:]:
+            yield (*path, key), f"stands beside {there[0]}; give one of them"
+        yield from _access((*path, "request"), alert.request)
 
 
 def _targets(

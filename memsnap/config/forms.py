@@ -122,6 +122,14 @@ def fraction(value: Any) -> float:
     return float(value)
 
 
+def share(value: Any) -> float:
+    """Read a part of a whole: above 0, at most 1."""
+    part = fraction(value)
+    if part > 1:
+        raise UsageError("is a part of the whole: at most 1")
+    return part
+
+
 def choice(kind: type[E]) -> Callable[[Any], E]:
     """Return the form of an enum by its values."""
     names = [str(one.value) for one in kind]
@@ -171,6 +179,11 @@ def url(value: Any) -> str:
     if parts.username is not None:
         raise UsageError("holds a user; give user with password-file or password-env instead")
     return read
+
+
+def secret_url(value: Any) -> str:
+    """Read an http or https URL whose path and query may be what lets one in."""
+    return url(value)
 
 
 def store_url(value: Any) -> str:

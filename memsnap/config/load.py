@@ -13,9 +13,11 @@ from memsnap.config.mistakes import ConfigError, Mistake
 from memsnap.config.settings import (
     SEARCHES,
     TABLES,
+    AlertSettings,
     CollectorSettings,
     DiscoverSettings,
     HttpSettings,
+    JudgingSettings,
     KubernetesSearch,
     LogSettings,
     RetentionSettings,
@@ -61,20 +63,26 @@ def settings_of(
     reader = Reader(outside=outside, lines=document.lines)
     reader.unknown(tables, {*TABLES, *neighbours.tables}, ())
     triggers = _sections(reader, TriggerSettings, tables, "trigger")
+    alerts = _sections(reader, AlertSettings, tables, "alert")
     targets = _sections(reader, TargetSettings, tables, "target")
     discovers = _discovers(reader, tables, environment)
     settings = Settings(
         store=_store(reader, tables, environment),
         retention=_section(reader, RetentionSettings, tables, "retention"),
         collector=_section(reader, CollectorSettings, tables, "collector"),
+        judging=_section(reader, JudgingSettings, tables, "judging"),
         triggers=tuple(triggers.values()),
+        alerts=tuple(alerts.values()),
         http=_section(reader, HttpSettings, tables, "http"),
         log=_section(reader, LogSettings, tables, "log"),
         targets=tuple(targets.values()),
         discovers=tuple(discovers.values()),
     )
     places = checks.Places(
-        triggers=tuple(triggers), targets=tuple(targets), discovers=tuple(discovers)
+        triggers=tuple(triggers),
+        alerts=tuple(alerts),
+        targets=tuple(targets),
+        discovers=tuple(discovers),
     )
     warnings = checks.check(settings, places, reader, neighbours.parse_target)
     if reader.mistakes:

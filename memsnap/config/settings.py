@@ -23,7 +23,10 @@ Bytes = Annotated[int, forms.size]
 SomeBytes = Annotated[int, forms.positive_size]
 Quantity = Annotated[float, forms.quantity]
 Fraction = Annotated[float, forms.fraction]
+Share = Annotated[float, forms.share]
 Count = Annotated[int, forms.whole(least=0)]
+Some = Annotated[int, forms.whole(least=1)]
+WindowSize = Annotated[int, forms.whole(least=3, most=200)]
 AtOnce = Annotated[int, forms.whole(least=1, most=10_000)]
 Port = Annotated[int, forms.whole(least=1, most=65535)]
 Name = Annotated[str, forms.name]
@@ -32,6 +35,7 @@ Regex = Annotated[Pattern[str], forms.regex]
 Domain = Annotated[str, forms.domain]
 PathPrefix = Annotated[str, forms.path_prefix]
 Url = Annotated[str, forms.url]
+SecretUrl = Annotated[str, forms.secret_url]
 StoreUrl = Annotated[str, forms.store_url]
 Address = Annotated[str, Outside.TARGET]
 Header = Annotated[str, Outside.HEADER]
@@ -62,6 +66,23 @@ class Metric(Enum):
     RSS = "rss"
     CGROUP_FRACTION = "cgroup-fraction"
     GOROUTINES = "goroutines"
+
+
+class Severity(Enum):
+    """The least severity of findings that matter; as `analysis.finding` has them."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class AlertKind(Enum):
+    """What a receiver of alerts understands."""
+
+    JSON = "json"
+    SLACK = "slack"
+    ALERTMANAGER = "alertmanager"
 
 
 class LogFormat(Enum):
@@ -168,6 +189,21 @@ class TriggerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgingSettings:
+    """[judging]: how findings come of captures; `captures` are those of one window.
+
+    `every_s` is for one target; `processor_share` bounds the whole, as a part of one processor.
+    """
+
+    enabled: bool = True
+    captures: WindowSize = 20
+    every_s: SomeSeconds = 120.0
+    processor_share: Share = 0.2
+    min_severity: Severity = Severity.LOW
+    resolve_after: Some = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Where the daemon's own server listens: TCP, or a unix socket where `path` is set."""
 
@@ -194,9 +230,13 @@ def read_listen(value: object) -> Listen | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """[http]: the daemon's own server; None where there shall be none."""
+    """[http]: the daemon's own server; None where there shall be none.
+
+    `public_url` is where people reach it, for links; empty where they do not.
+    """
 
     listen: Annotated[Listen | None, read_listen] = Listen(host="127.0.0.1", port=7070)
+    public_url: Url = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +264,29 @@ class AccessSettings:
     cert: str = ""
     key: str = ""
     insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """[[alert]]: who is told of findings; exactly one of the three URLs, which may be secrets.
+
+    All of `labels` must match: those of the target and `service`, `target`, `kind`, `verdict`.
+    `per_hour` counts messages of this receiver; an Alertmanager groups and limits by itself.
+    """
+
+    name: Name
+    kind: AlertKind
+    url: SecretUrl = field(default="", repr=False)
+    url_file: str = ""
+    url_env: Variable = ""
+    min_severity: Severity = Severity.HIGH
+    min_confidence: Share = 0.7
+    labels: Patterns = ()
+    resolved: bool = True
+    cool_down_s: Seconds = 3600.0
+    per_hour: Some = 20
+    timeout_s: Deadline = 10.0
+    request: AccessSettings = AccessSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +413,9 @@ class Settings:
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
     collector: CollectorSettings = CollectorSettings()
+    judging: JudgingSettings = JudgingSettings()
     triggers: tuple[TriggerSettings, ...] = ()
+    alerts: tuple[AlertSettings, ...] = ()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     targets: tuple[TargetSettings, ...] = ()
@@ -359,7 +424,10 @@ class Settings:
 
 
 # Tables of the file that are settings; `memsnap --config` leaves them alone.
-TABLES = ("store", "retention", "collector", "trigger", "http", "log", "target", "discover")
+TABLES = (
+    *("store", "retention", "collector", "judging", "trigger", "alert"),
+    *("http", "log", "target", "discover"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

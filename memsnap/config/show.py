@@ -7,6 +7,7 @@ from dataclasses import fields
 from enum import Enum
 from re import Pattern
 from typing import Any
+from urllib.parse import urlsplit
 
 from memsnap.config import forms
 from memsnap.config.settings import (
@@ -30,11 +31,13 @@ def render(settings: Settings) -> str:
         "[store]": settings.store,
         "[retention]": settings.retention,
         "[collector]": settings.collector,
+        "[judging]": settings.judging,
         "[http]": settings.http,
         "[log]": settings.log,
     }
     parts = [(header, list(_lines(one, defaults=True))) for header, one in tables.items()]
     parts += [("[[trigger]]", list(_lines(one))) for one in settings.triggers]
+    parts += [("[[alert]]", list(_lines(one))) for one in settings.alerts]
     parts += [("[[target]]", list(_lines(one))) for one in settings.targets]
     parts += [("[[discover]]", list(_discover(one))) for one in settings.discovers]
     return "\n".join("\n".join([header, *lines]) + "\n" for header, lines in parts)
@@ -45,6 +48,12 @@ def hide_secrets(url: str) -> str:
     url = _URL_SECRET.sub(lambda match: match[1] + (f":{HIDDEN}" if match[2] else "") + "@", url)
     address, mark, query = url.partition("?")
     return address + mark + re.sub(r"=[^&]*", f"={HIDDEN}", query)
+
+
+def hide_path(url: str) -> str:
+    """Return a URL with no more than scheme and host: all behind them may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -138,6 +147,7 @@ _WRITERS: dict[Any, Callable[[Any], str]] = {
     forms.positive_size: lambda value: _text(format_size(value)),
     forms.store_url: lambda value: _text(hide_secrets(value)),
     forms.url: lambda value: _text(hide_secrets(value)),
+    forms.secret_url: lambda value: _text(hide_path(value)),
     forms.Outside.TARGET: lambda value: _text(hide_secrets(value)),
     forms.Outside.HEADER: _header,
 }

@@ -6,6 +6,7 @@ thread while others write.
 
 import asyncio
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -220,22 +221,39 @@ async def load(db: Database, snapshot_id: int) -> Snapshot:
 
     Raises UsageError where there is none with this id, FormatError where it is damaged.
     """
+    found = await load_many(db, [snapshot_id])
+    if not found:
+        raise UsageError(
+            f"the store {db.name} has no snapshot {snapshot_id}",
+            hint="memsnap list shows those that it has",
+        )
+    return found[0]
+
+
+async def load_many(db: Database, snapshot_ids: Collection[int]) -> list[Snapshot]:
+    """Return snapshots by their slots; those that retention has taken meanwhile are left out.
+
+    The dictionary of a build is read once for all of them.  Raises FormatError where one is
+    damaged.
+    """
     async with db.connect() as connection:
         found = await connection.execute(
             _joined(
                 *(*_PLAIN, *lives.PROCESS, snapshots.c.samples, processes.c.mappings),
                 *(snapshots.c.goroutine_profile, snapshots.c.leak_profile),
                 builds_table.c.id.label("build"),
-            ).where(snapshots.c.id == snapshot_id)
-        )
-        row = found.mappings().first()
-        if row is None:
-            raise UsageError(
-                f"the store {db.name} has no snapshot {snapshot_id}",
-                hint="memsnap list shows those that it has",
             )
-        sites = await builds.whole(connection, row["build"])
-    return await asyncio.to_thread(_loaded, row, sites)
+            .where(snapshots.c.id.in_(snapshot_ids))
+            .order_by(snapshots.c.slot_ns, snapshots.c.id)
+        )
+        rows = found.mappings().all()
+        numbers = sorted({row["build"] for row in rows})
+        sites = {number: await builds.whole(connection, number) for number in numbers}
+
+    def decoded() -> list[Snapshot]:
+        return [_loaded(row, sites[row["build"]]) for row in rows]
+
+    return await asyncio.to_thread(decoded)
 
 
 def _loaded(row: RowMapping, sites: Sites) -> Snapshot:

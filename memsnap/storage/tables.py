@@ -170,6 +170,7 @@ leases = Table(
     Index(None, "expires_ns"),
 )
 
+# One row for each cause that judging has ever told apart, brought up to date with every judging.
 findings = Table(
     "findings",
     metadata,
@@ -178,21 +179,42 @@ findings = Table(
     Column("fingerprint", Text, nullable=False),  # the same over restarts and builds
     Column("kind", Text, nullable=False),
     Column("verdict", Text, nullable=False),
-    Column("state", Text, nullable=False),  # new, open, resolved, muted
+    Column("state", Text, nullable=False),  # new, open, resolved
     Column("severity", Text, nullable=False),
     Column("confidence", Double, nullable=False),
-    Column("since_ns", BigInteger, nullable=False),
-    Column("last_ns", BigInteger, nullable=False),
+    Column("function", Text, nullable=False),  # without the numbers of closures
+    Column("first_ns", BigInteger, nullable=False),  # slot of the first sighting ever
+    Column("since_ns", BigInteger, nullable=False),  # of the first since it was last resolved
+    Column("last_ns", BigInteger, nullable=False),  # of the last
     Column("since_build_id", ForeignKey("builds.id"), nullable=False),
+    Column("process_id", BigInteger, nullable=False),  # the life that last showed it
+    Column("captures", Integer, nullable=False),  # of its life that it took to be seen
     Column("missed", Integer, nullable=False),  # captures in a row that did not show it
+    Column("resolved_ns", BigInteger),
+    Column("resolved_by", Text, nullable=False),  # empty: nobody, it was gone
+    Column("muted_until_ns", BigInteger),  # whatever the state; the largest number is for ever
+    Column("muted_by", Text, nullable=False),
     Column("document", Text, nullable=False),  # JSON, as in reports
     UniqueConstraint("target_id", "fingerprint"),
+    Index(None, "state", "target_id"),
 )
 
-# Captures that a finding cites; retention keeps them.
+# Captures that a finding cites; retention keeps them.  Those of the last judging (`latest`) are
+# replaced by those of the next; those that it was first seen in stay.
 citations = Table(
     "citations",
     metadata,
     Column("finding_id", ForeignKey("findings.id", ondelete="CASCADE"), primary_key=True),
     Column("snapshot_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("latest", Boolean, nullable=False),
+)
+
+# What each receiver of alerts has been told last of a finding: what a restart must not repeat.
+notices = Table(
+    "notices",
+    metadata,
+    Column("finding_id", ForeignKey("findings.id", ondelete="CASCADE"), primary_key=True),
+    Column("receiver", Text, primary_key=True),
+    Column("told", Text, nullable=False),  # open, resolved
+    Column("at_ns", BigInteger, nullable=False),
 )

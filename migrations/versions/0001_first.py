@@ -141,21 +141,36 @@ def _findings() -> None:
         _reference("target_id"),
         *_texts("fingerprint", "kind", "verdict", "state", "severity"),
         sa.Column("confidence", sa.Double, nullable=False),
-        *_longs("since_ns", "last_ns"),
+        *_texts("function"),
+        *_longs("first_ns", "since_ns", "last_ns"),
         _reference("since_build_id"),
-        sa.Column("missed", sa.Integer, nullable=False),
-        *_texts("document"),
+        _long("process_id"),
+        *(sa.Column(name, sa.Integer, nullable=False) for name in ("captures", "missed")),
+        _long("resolved_ns", nullable=True),
+        *_texts("resolved_by"),
+        _long("muted_until_ns", nullable=True),
+        *_texts("muted_by", "document"),
         _primary("findings", "id"),
         _unique("findings", "target_id", "fingerprint"),
         _foreign("findings", "target_id", "targets"),
         _foreign("findings", "since_build_id", "builds"),
     )
+    op.create_index("ix_findings_state_target_id", "findings", ["state", "target_id"])
     op.create_table(
         "citations",
         _reference("finding_id"),
         _long("snapshot_id"),
+        sa.Column("latest", sa.Boolean, nullable=False),
         _primary("citations", "finding_id", "snapshot_id"),
         _foreign("citations", "finding_id", "findings", ondelete="CASCADE"),
+    )
+    op.create_table(
+        "notices",
+        _reference("finding_id"),
+        *_texts("receiver", "told"),
+        _long("at_ns"),
+        _primary("notices", "finding_id", "receiver"),
+        _foreign("notices", "finding_id", "findings", ondelete="CASCADE"),
     )
 
 

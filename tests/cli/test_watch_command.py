@@ -80,7 +80,7 @@ def in_terminal(*arguments, until):
         env=plain_environment() | {"TERM": "xterm"},
     )
     os.close(theirs)
-    timer = threading.Timer(60, process.kill)
+    timer = threading.Timer(110, process.kill)
     timer.start()
     text, told = b"", False
     try:

@@ -10,9 +10,11 @@ from settings_texts import settings
 from memsnap.config.document import parse_document
 from memsnap.config.settings import (
     SEARCHES,
+    AlertSettings,
     CollectorSettings,
     DiscoverSettings,
     HttpSettings,
+    JudgingSettings,
     LogSettings,
     RetentionSettings,
     Settings,
@@ -29,6 +31,7 @@ SECTIONS = {
     "store": StoreSettings,
     "retention": RetentionSettings,
     "collector": CollectorSettings,
+    "judging": JudgingSettings,
     "http": HttpSettings,
     "log": LogSettings,
 }
@@ -58,7 +61,7 @@ def test_its_tables_show_every_default_that_is_not_empty():
 
 def test_its_examples_are_valid():
     read = settings(switched_on(everything=False), other_tables=COMMANDS)
-    assert len(read.targets) == len(read.triggers) == 1
+    assert len(read.targets) == len(read.triggers) == len(read.alerts) == 1
     assert [discover.name for discover in read.discovers] == list(SEARCHES)
     assert read.warnings == ()
 
@@ -69,7 +72,8 @@ def test_every_key_of_a_section_is_documented(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("trigger", TriggerSettings), ("target", TargetSettings)]
+    ("name", "kind"),
+    [("trigger", TriggerSettings), ("alert", AlertSettings), ("target", TargetSettings)],
 )
 def test_every_key_of_a_repeated_table_is_documented(name, kind):
     (table,) = documented()[name]

@@ -104,14 +104,20 @@ async def cite(db, number, snapshot_id, *, state="open", target=1):
         "state": state,
         "severity": "high",
         "confidence": 0.9,
+        "function": "",
+        "first_ns": 0,
         "since_ns": 0,
         "last_ns": 0,
         "since_build_id": target,
+        "process_id": 0,
+        "captures": 3,
         "missed": 0,
+        "resolved_by": "",
+        "muted_by": "",
         "document": "{}",
     }
     await put(db, findings, finding)
-    await put(db, citations, {"finding_id": number, "snapshot_id": snapshot_id})
+    await put(db, citations, {"finding_id": number, "snapshot_id": snapshot_id, "latest": False})
 
 
 async def slots_of(db, target=1):

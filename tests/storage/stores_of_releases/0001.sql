@@ -22,6 +22,7 @@ INSERT INTO "builds" VALUES(1,X'208428D2E2B247B215155053542E0564','go1.27.3','c0
 CREATE TABLE citations (
 	finding_id INTEGER NOT NULL, 
 	snapshot_id BIGINT NOT NULL, 
+	latest BOOLEAN NOT NULL, 
 	CONSTRAINT pk_citations PRIMARY KEY (finding_id, snapshot_id), 
 	CONSTRAINT fk_citations_finding_id FOREIGN KEY(finding_id) REFERENCES findings (id) ON DELETE CASCADE
 );
@@ -63,10 +64,18 @@ CREATE TABLE findings (
 	state TEXT NOT NULL, 
 	severity TEXT NOT NULL, 
 	confidence DOUBLE NOT NULL, 
+	function TEXT NOT NULL, 
+	first_ns BIGINT NOT NULL, 
 	since_ns BIGINT NOT NULL, 
 	last_ns BIGINT NOT NULL, 
 	since_build_id INTEGER NOT NULL, 
+	process_id BIGINT NOT NULL, 
+	captures INTEGER NOT NULL, 
 	missed INTEGER NOT NULL, 
+	resolved_ns BIGINT, 
+	resolved_by TEXT NOT NULL, 
+	muted_until_ns BIGINT, 
+	muted_by TEXT NOT NULL, 
 	document TEXT NOT NULL, 
 	CONSTRAINT pk_findings PRIMARY KEY (id), 
 	CONSTRAINT uq_findings_target_id_fingerprint UNIQUE (target_id, fingerprint), 
@@ -84,6 +93,14 @@ CREATE TABLE leases (
 );
 INSERT INTO "leases" VALUES(1,'one',1,1000000060000000000,NULL);
 INSERT INTO "leases" VALUES(2,NULL,0,1000000000000000000,NULL);
+CREATE TABLE notices (
+	finding_id INTEGER NOT NULL, 
+	receiver TEXT NOT NULL, 
+	told TEXT NOT NULL, 
+	at_ns BIGINT NOT NULL, 
+	CONSTRAINT pk_notices PRIMARY KEY (finding_id, receiver), 
+	CONSTRAINT fk_notices_finding_id FOREIGN KEY(finding_id) REFERENCES findings (id) ON DELETE CASCADE
+);
 CREATE TABLE processes (
 	id INTEGER NOT NULL, 
 	target_id INTEGER NOT NULL, 
@@ -175,5 +192,6 @@ INSERT INTO "targets" VALUES(2,'b','http://b:6060','shop','static','{"zone":"eu"
 CREATE INDEX ix_processes_target_id ON processes (target_id);
 CREATE INDEX ix_snapshots_process_id_slot_ns ON snapshots (process_id, slot_ns);
 CREATE INDEX ix_failures_at_ns ON failures (at_ns);
+CREATE INDEX ix_findings_state_target_id ON findings (state, target_id);
 CREATE INDEX ix_leases_expires_ns ON leases (expires_ns);
 COMMIT;
