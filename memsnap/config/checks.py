@@ -13,12 +13,14 @@ from memsnap.config.settings import (
     DnsRecord,
     DnsSearch,
     HttpSearch,
+    HttpSettings,
     KubernetesSearch,
     Metric,
     RetentionSettings,
     Settings,
     StoreSettings,
     TargetSettings,
+    TokenSettings,
     TriggerSettings,
     visit_settings,
 )
@@ -33,6 +35,7 @@ class Places:
     """Where the elements of the arrays in Settings stand in the file."""
 
     triggers: tuple[KeyPath, ...]
+    tokens: tuple[KeyPath, ...]
     targets: tuple[KeyPath, ...]
     discovers: tuple[KeyPath, ...]
 
@@ -47,6 +50,8 @@ def check(
     mistakes = [
         *_retention(settings.retention),
         *_triggers(triggers),
+        *_http(settings.http),
+        *_tokens(zip(places.tokens, settings.tokens, strict=True)),
         *_targets(targets, parse_target),
         *_discovers(discovers),
     ]
@@ -92,6 +97,23 @@ def _triggers(triggers: Iterable[tuple[KeyPath, TriggerSettings]]) -> Said:
             for key, value in (("above", trigger.above), ("grows-by", trigger.grows_by)):
                 if value is not None and value >= 1:
                     yield (*path, key), "is a part of the cgroup's limit: below 1, such as 0.9"
+
+
+def _http(http: HttpSettings) -> Said:
+    if http.key and not http.cert:
+        yield ("http", "key"), "needs its certificate, cert"
+
+
+def _tokens(tokens: Iterable[tuple[KeyPath, TokenSettings]]) -> Said:
+    names: set[str] = set()
+    hashes: set[str] = set()
+    for path, token in tokens:
+        if token.name in names:
+            yield (*path, "name"), f"{token.name!r} is there twice"
+        if token.hash in hashes:
+            yield (*path, "hash"), "is that of another token; make one for each"
+        names.add(token.name)
+        hashes.add(token.hash)
 
 
 def _targets(

@@ -23,6 +23,7 @@ from memsnap.config.settings import (
     Settings,
     StoreSettings,
     TargetSettings,
+    TokenSettings,
     TriggerSettings,
 )
 from memsnap.config.tables import Reader, keys_of
@@ -61,6 +62,7 @@ def settings_of(
     reader = Reader(outside=outside, lines=document.lines)
     reader.unknown(tables, {*TABLES, *neighbours.tables}, ())
     triggers = _sections(reader, TriggerSettings, tables, "trigger")
+    tokens = _sections(reader, TokenSettings, tables, "token")
     targets = _sections(reader, TargetSettings, tables, "target")
     discovers = _discovers(reader, tables, environment)
     settings = Settings(
@@ -69,12 +71,16 @@ def settings_of(
         collector=_section(reader, CollectorSettings, tables, "collector"),
         triggers=tuple(triggers.values()),
         http=_section(reader, HttpSettings, tables, "http"),
+        tokens=tuple(tokens.values()),
         log=_section(reader, LogSettings, tables, "log"),
         targets=tuple(targets.values()),
         discovers=tuple(discovers.values()),
     )
     places = checks.Places(
-        triggers=tuple(triggers), targets=tuple(targets), discovers=tuple(discovers)
+        triggers=tuple(triggers),
+        tokens=tuple(tokens),
+        targets=tuple(targets),
+        discovers=tuple(discovers),
     )
     warnings = checks.check(settings, places, reader, neighbours.parse_target)
     if reader.mistakes:

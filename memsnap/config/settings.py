@@ -31,6 +31,8 @@ Variable = Annotated[str, forms.variable]
 Regex = Annotated[Pattern[str], forms.regex]
 Domain = Annotated[str, forms.domain]
 PathPrefix = Annotated[str, forms.path_prefix]
+HostName = Annotated[str, forms.host_name]
+TokenHash = Annotated[str, forms.token_hash]
 Url = Annotated[str, forms.url]
 StoreUrl = Annotated[str, forms.store_url]
 Address = Annotated[str, Outside.TARGET]
@@ -62,6 +64,13 @@ class Metric(Enum):
     RSS = "rss"
     CGROUP_FRACTION = "cgroup-fraction"
     GOROUTINES = "goroutines"
+
+
+class Scope(Enum):
+    """What the bearer of a token may do; who may write may read."""
+
+    READ = "read"
+    WRITE = "write"
 
 
 class LogFormat(Enum):
@@ -194,9 +203,29 @@ def read_listen(value: object) -> Listen | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """[http]: the daemon's own server; None where there shall be none."""
+    """[http]: the daemon's own server; `listen` None where there shall be none.
+
+    `hosts` are the names by which browsers may ask for it, beside addresses and localhost; none
+    are all of them where there are tokens.  The last three say what is open to those who bring
+    no token: everything on any address (but only to be read), health, and metrics.
+    """
 
     listen: Annotated[Listen | None, read_listen] = Listen(host="127.0.0.1", port=7070)
+    cert: str = ""
+    key: str = ""
+    hosts: tuple[HostName, ...] = ()
+    listen_without_token: bool = False
+    health_without_token: bool = True
+    metrics_without_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """[[token]]: who may ask the daemon's own server for what; `hash` is all it knows of one."""
+
+    name: Name
+    hash: TokenHash = field(repr=False)
+    scope: Scope = Scope.READ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +381,7 @@ class Settings:
     collector: CollectorSettings = CollectorSettings()
     triggers: tuple[TriggerSettings, ...] = ()
     http: HttpSettings = HttpSettings()
+    tokens: tuple[TokenSettings, ...] = ()
     log: LogSettings = LogSettings()
     targets: tuple[TargetSettings, ...] = ()
     discovers: tuple[DiscoverSettings, ...] = ()
@@ -359,7 +389,17 @@ class Settings:
 
 
 # Tables of the file that are settings; `memsnap --config` leaves them alone.
-TABLES = ("store", "retention", "collector", "trigger", "http", "log", "target", "discover")
+TABLES = (
+    "store",
+    "retention",
+    "collector",
+    "trigger",
+    "http",
+    "token",
+    "log",
+    "target",
+    "discover",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
