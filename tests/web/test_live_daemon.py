@@ -22,21 +22,45 @@ def asked(daemon: Running, method: str, path: str, **headers: str) -> tuple[int,
         return error.code, json.loads(error.read())
 
 
+AWAY = "http://127.0.0.1:1"
+OWN = {"X-Memsnap": "1"}
+
+
+def number_of(daemon: Running, address: str) -> int:
+    """Return the id of the target with this address."""
+    items = json.loads(daemon.get("/api/v1/targets")[1])["items"]
+    (found,) = (each["id"] for each in items if each["seen"]["address"].startswith(address))
+    return found
+
+
+def capture_now(daemon: Running, target: int) -> tuple[int, dict]:
+    return asked(daemon, "POST", f"/api/v1/targets/{target}/captures", **OWN)
+
+
 @pytest.fixture(scope="module")
 def daemon(service, tmp_path_factory) -> Iterator[Running]:
     """A daemon with two captures of a real service, one of a target that is away, and no hurry."""
     folder = tmp_path_factory.mktemp("live") / "daemon"
     with service("map_growth") as growing:
-        text = config([growing.address, "http://127.0.0.1:1"], interval="1h", lease="60s")
+        text = config([growing.address, AWAY], interval="1h", lease="60s")
         with serving(folder, text) as running:
             until(lambda: len(json.loads(running.get("/api/v1/snapshots")[1])["items"]) == 1)
             growing.step(500)
-            assert asked(running, "POST", "/api/v1/targets/1/captures", **{"X-Memsnap": "1"})[0]
+            assert capture_now(running, number_of(running, growing.address))[0] == 201
             yield running
 
 
-def test_a_capture_that_is_asked_for_is_in_the_answer_and_in_the_store(daemon):
-    status, document = asked(daemon, "POST", "/api/v1/targets/1/captures", **{"X-Memsnap": "1"})
+@pytest.fixture
+def growing(daemon) -> int:
+    """The id of the real service."""
+    away = number_of(daemon, AWAY)
+    items = json.loads(daemon.get("/api/v1/targets")[1])["items"]
+    (found,) = (each["id"] for each in items if each["id"] != away)
+    return found
+
+
+def test_a_capture_that_is_asked_for_is_in_the_answer_and_in_the_store(daemon, growing):
+    status, document = capture_now(daemon, growing)
 
     assert status == 201
     assert document["snapshot"]["reason"] == "asked for"
@@ -45,21 +69,21 @@ def test_a_capture_that_is_asked_for_is_in_the_answer_and_in_the_store(daemon):
 
 
 def test_only_targets_of_this_daemon_are_captured(daemon):
-    status, problem = asked(daemon, "POST", "/api/v1/targets/99/captures", **{"X-Memsnap": "1"})
+    status, problem = capture_now(daemon, 99)
     assert (status, problem["type"]) == (404, "urn:memsnap:problem:not-found")
 
 
 def test_a_target_that_is_away_is_a_bad_gateway(daemon):
-    status, problem = asked(daemon, "POST", "/api/v1/targets/2/captures", **{"X-Memsnap": "1"})
+    status, problem = capture_now(daemon, number_of(daemon, AWAY))
     assert status == 502
     assert "was not captured" in problem["detail"]
 
 
-def test_what_happens_is_told_as_it_happens(daemon):
+def test_what_happens_is_told_as_it_happens(daemon, growing):
     with urllib.request.urlopen(daemon.address + "/api/v1/events", timeout=60) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         assert next_event(stream)["kind"] == "hello"
-        _, document = asked(daemon, "POST", "/api/v1/targets/1/captures", **{"X-Memsnap": "1"})
+        _, document = capture_now(daemon, growing)
         told = next_event(stream)
 
     assert (told["kind"], told["snapshot_id"]) == ("capture", document["snapshot"]["id"])
@@ -80,7 +104,7 @@ def test_an_open_stream_does_not_hold_up_the_end(service, tmp_path):
             running.send(15)
             while stream.readline():
                 pass
-        assert running.stop() == 0
+        assert running.process.wait(60) == 0
 
 
 def test_a_daemon_without_tokens_does_not_open_to_the_network(service, tmp_path):
@@ -94,10 +118,10 @@ def test_a_daemon_without_tokens_does_not_open_to_the_network(service, tmp_path)
     assert "open to the network" in (tmp_path / "d" / "log").read_text()
 
 
-def test_pprof_opens_a_diff(daemon, pprof):
-    profile = daemon.get("/api/v1/diff/pprof?before=first&after=last&target=1")[1]
+def test_pprof_opens_a_diff(daemon, growing, pprof):
+    path = f"/api/v1/diff/pprof?before=first&after=last&target={growing}"
     file = daemon.folder / "diff.pb.gz"
-    file.write_bytes(profile)
+    file.write_bytes(daemon.get(path)[1])
     assert "main.main" in pprof.run("-top", "-cum", file)
 
 
@@ -125,4 +149,5 @@ def test_no_request_that_the_document_allows_breaks_the_server(daemon, tmp_path)
         timeout=300,
         check=False,
     )
+    (tmp_path / "told").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
