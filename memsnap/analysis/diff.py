@@ -56,7 +56,7 @@ class Diff:
         """The last capture."""
         return self.snapshots[-1]
 
-    @cached_property
+    @property
     def sites(self) -> Table:
         """The selected rows by site, unsorted."""
         return self.table(By.SITE)
@@ -66,8 +66,25 @@ class Diff:
         """One row: all selected sites together."""
         return self._table(By.SITE, np.zeros(len(self.selected), dtype=np.int64), 1)
 
+    @cached_property
+    def _tables(self) -> dict[By, Table]:
+        return {}
+
+    def narrowed(self, selection: Selection) -> "Diff":
+        """Return the same comparison with another selection.
+
+        Raises UsageError where that matches nothing.
+        """
+        rows = np.flatnonzero(select(self.alignment, selection))
+        return replace(self, selection=selection, selected=rows)
+
     def table(self, by: By) -> Table:
         """Return the selected rows grouped by `by`, unsorted."""
+        if by not in self._tables:
+            self._tables[by] = self._made_table(by)
+        return self._tables[by]
+
+    def _made_table(self, by: By) -> Table:
         ids, groups = group(self.alignment, by, self.selected)
         table = self._table(by, ids, groups)
         if by is By.FUNCTION:
@@ -95,11 +112,16 @@ class Diff:
         return self._table(By.LINE, ids, len(frames)), frames, ids
 
     def rows(
-        self, by: By = By.SITE, *, sort: Sort = Sort.CONFIDENCE, limit: int | None = None
+        self,
+        by: By = By.SITE,
+        *,
+        sort: Sort = Sort.CONFIDENCE,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> Iterator[Row]:
-        """Return the rows of a table in the order of `sort`, `limit` of them at most."""
-        table = self.sites if by is By.SITE else self.table(by)
-        numbers = order(table, sort)[:limit]
+        """Return the rows of a table in the order of `sort`, from `offset` on, `limit` at most."""
+        table = self.table(by)
+        numbers = order(table, sort)[offset:][:limit]
         spelled = spell(self.alignment, table.keys.example[numbers])
         pairs = zip(numbers.tolist(), spelled, strict=True)
         return (row(table, number, stack) for number, stack in pairs)

@@ -37,6 +37,7 @@ _COMMANDS = {
     "import": ("memsnap.cli.import_command", "Put captures from files into a store."),
     "serve": ("memsnap.cli.serve", "Collect captures of many services, for months."),
     "db": ("memsnap.cli.db", "Look after the store: schema, size, retention."),
+    "token": ("memsnap.cli.token", "Make tokens for the server of memsnap serve."),
     "config": ("memsnap.cli.config_command", "Check or show a configuration file."),
     "demo": ("memsnap.cli.demo", "Build a leaking Go service, capture it twice, diff."),
     "completion": ("memsnap.cli.completion", "Print the shell completion script."),

@@ -99,7 +99,9 @@ async def _serve(settings: "Settings", load: "Callable[[], Settings]") -> int:
     from memsnap.collector import logs
     from memsnap.collector.daemon import Daemon
     from memsnap.storage.spool import Spool
+    from memsnap.web.access.exposure import check_exposure
 
+    check_exposure(settings)
     logs.start_logging(settings.log.level.value, settings.log.format.value)
     for sentence in settings.warnings:
         logs.warning(sentence)
@@ -135,13 +137,14 @@ async def _open_store(settings: "Settings") -> "Database":
 async def _run(daemon: "Daemon", settings: "Settings") -> None:
     from memsnap.collector import logs
 
-    if settings.http.listen is None:
+    http = settings.http
+    if http.listen is None:
         await daemon.run()
         return
     from memsnap.web.app import make_app
-    from memsnap.web.server import listening
+    from memsnap.web.server import listening, tls_of
 
-    async with listening(make_app(daemon), settings.http.listen) as address:
+    async with listening(make_app(daemon), http.listen, tls=tls_of(http)) as address:
         logs.info("serving", address=address, store=daemon.db.name, collector=daemon.owner)
         await daemon.run()
 

@@ -21,11 +21,13 @@ from memsnap.collector.alerts.delivery import Courier
 from memsnap.collector.causes import cause_of
 from memsnap.collector.discovery.catalogue import discoveries
 from memsnap.collector.discovery.found import Found, Update, merge
+from memsnap.collector.feed import Event, Feed, Kind
 from memsnap.collector.housekeeping import Housekeeper
 from memsnap.collector.judging import Judge
 from memsnap.collector.keeper import Keeper, Kept
 from memsnap.collector.metrics import Metrics
 from memsnap.collector.notify import Supervisor
+from memsnap.collector.outcomes import Outcome, Unvisited
 from memsnap.collector.posts import Post
 from memsnap.collector.tenure import Tenure
 from memsnap.collector.timetable import Due, Timetable
@@ -93,6 +95,7 @@ class Daemon:
         self.settings = settings
         self.db = db
         self.metrics = Metrics()
+        self.feed = Feed()
         self.owner = owner_name(settings)
         self._environment = environment
         self._now_ns = clock
@@ -112,7 +115,7 @@ class Daemon:
         self._turns = asyncio.Semaphore(settings.collector.concurrency)
         self._table = Timetable()
         self._updates: dict[str, Update] = {}
-        self._visits: dict[asyncio.Task[None], tuple[Post, Slot]] = {}
+        self._visits: dict[asyncio.Task[Outcome], tuple[Post, Slot]] = {}
         self._changed = asyncio.Event()  # what discovery has found
         self._planned = asyncio.Event()  # a target is due earlier than was thought
         self._stopping = asyncio.Event()
@@ -149,6 +152,18 @@ class Daemon:
         self.metrics.reloads.labels("ok").inc()
         logs.info("configuration read anew", targets=len(self._tenure.posts))
         self._supervisor.ready(str(self.status()))
+
+    async def capture_now(self, target_id: int) -> Outcome:
+        """Capture one of this daemon's targets beside its schedule, and return what became of it.
+
+        The visit goes on where the caller does not wait for it.  Raises Unvisited where the target
+        is not this daemon's to visit now.
+        """
+        post = next((p for p in self._tenure.posts.values() if p.target_id == target_id), None)
+        if post is None or post.lease is None or post.busy or self.stopping:
+            raise Unvisited.of(post, target_id, stopping=self.stopping)
+        slot = Slot(target_id=target_id, at_ns=self._now_ns(), reason="asked for")
+        return await asyncio.shield(self._start(post, slot))
 
     def status(self) -> Status:
         """Return how things are."""
@@ -323,20 +338,21 @@ class Daemon:
         self.metrics.failure(post.seen, Cause.OVERRUN)
         self._keeper.fail(slot, Cause.OVERRUN, reason)
 
-    def _start(self, post: Post, slot: Slot) -> None:
+    def _start(self, post: Post, slot: Slot) -> asyncio.Task[Outcome]:
         self.metrics.scheduled.inc()
         post.busy = True
         visit = self._group.create_task(self._visit(post, slot), name=f"visit {post.key}")
         self._visits[visit] = (post, slot)
         visit.add_done_callback(self._visit_done)
+        return visit
 
-    def _visit_done(self, visit: asyncio.Task[None]) -> None:
+    def _visit_done(self, visit: asyncio.Task[Outcome]) -> None:
         post, _ = self._visits.pop(visit)
         post.busy = False
 
     # --- a visit ----------------------------------------------------------------------------
 
-    async def _visit(self, post: Post, slot: Slot) -> None:
+    async def _visit(self, post: Post, slot: Slot) -> Outcome:
         began = time.monotonic()
         lease = post.lease
         try:
@@ -355,16 +371,27 @@ class Daemon:
             self._keeper.fail(slot, Cause.SHUTDOWN, words)
             raise
         except Exception as error:  # noqa: BLE001  # no target may end the daemon
-            self._failed(post, slot, error)
-            return
+            return self._failed(post, slot, error)
         self._table.succeeded(post.key)
         if kept is Kept.STORED:
-            self._judge.captured(post.target_id, post.found.seen)
+            self._judge.captured(post.target_id, post.seen)
         if kept in {Kept.STORED, Kept.SPOOLED}:
             self._succeeded(post, slot, time.monotonic() - began)
         logs.debug(kept.value, target=post.key, capture=number, slot=slot.at_ns, reason=slot.reason)
+        if number is not None:
+            self.feed.publish(
+                Event(
+                    kind=Kind.CAPTURE,
+                    at_ns=slot.at_ns,
+                    target_id=slot.target_id,
+                    snapshot_id=number,
+                    detail=slot.reason,
+                )
+            )
+        return Outcome(kept=kept, snapshot_id=number)
 
     def _captured(self, post: Post, slot: Slot, snapshot: Snapshot) -> None:
+        """Remember what a capture shows."""
         described = snapshot.capture
         gauges = gauges_of(described.mem_stats, described.memory, described.goroutines)
         if slot.reason == "schedule" and post.visits:
@@ -383,7 +410,7 @@ class Daemon:
             if gauge.value == "heap":
                 self.metrics.heap_bytes.labels(seen.key, seen.service).set(value)
 
-    def _failed(self, post: Post, slot: Slot, error: Exception) -> None:
+    def _failed(self, post: Post, slot: Slot, error: Exception) -> Outcome:
         cause, words = cause_of(error)
         if cause is Cause.INTERNAL:
             logs.LOGGER.error("a visit failed by a bug of memsnap", exc_info=error)
@@ -398,6 +425,10 @@ class Daemon:
             again = format_duration(max(wait_s, 0)) if wait_s is not None else None
             tell("capture failed", target=post.key, cause=cause.value, reason=words, again_in=again)
             self._keeper.fail(slot, cause, words)
+            self.feed.publish(
+                Event(kind=Kind.FAILURE, at_ns=slot.at_ns, target_id=slot.target_id, detail=words)
+            )
+        return Outcome(failure=words)
 
     # --- beside the schedule ----------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from memsnap.storage.snapshots import save
 from memsnap.storage.spool import Dropped, Spool, Spooled
 from memsnap.storage.targets import register
 
+_SAVES = 4  # at a time: more are no faster, and leases have to be renewed between them
 _AT_ONCE = 200  # lines of the audit in one transaction
 _MOST_FAILURES = 20_000  # lines of the audit that wait in memory for the store
 
@@ -45,6 +46,7 @@ class Keeper:
         self._owner = owner
         self._failures: deque[FailureRecord] = deque()
         self._numbers: dict[str, int] = {}
+        self._saves = asyncio.Semaphore(_SAVES)
         self._up = True
         self._account()
         metrics.store_up.set(1)
@@ -66,14 +68,7 @@ class Keeper:
         if self._up and not self._spool.holds(seen.key):
             began = time.monotonic()
             try:
-                number = await save(
-                    self._db,
-                    slot,
-                    snapshot,
-                    lease=lease,
-                    owner=self._owner,
-                    now_ns=time.time_ns(),
-                )
+                number = await self._save(slot, snapshot, lease)
             except SlotTaken:
                 return Kept.TAKEN, None
             except LeaseLost as error:
@@ -127,16 +122,16 @@ class Keeper:
         numbers = await register(self._db, [seen], now_ns=time.time_ns())
         slot = Slot(target_id=numbers[seen.key], at_ns=entry.slot_ns, reason=entry.reason)
         try:
-            await save(
-                self._db,
-                slot,
-                snapshot,
-                lease=None,
-                owner=self._owner,
-                now_ns=time.time_ns(),
-            )
+            await self._save(slot, snapshot, None)
         except SlotTaken:
             return  # by another collector, or by this one before it was killed
+
+    async def _save(self, slot: Slot, snapshot: Snapshot, lease: Lease | None) -> int:
+        async with self._saves:
+            now_ns = time.time_ns()
+            return await save(
+                self._db, slot, snapshot, lease=lease, owner=self._owner, now_ns=now_ns
+            )
 
     async def _put_on_disk(self, seen: SeenTarget, slot: Slot, snapshot: Snapshot) -> Kept:
         try:

@@ -14,12 +14,14 @@ from memsnap.config.settings import (
     DnsRecord,
     DnsSearch,
     HttpSearch,
+    HttpSettings,
     KubernetesSearch,
     Metric,
     RetentionSettings,
     Settings,
     StoreSettings,
     TargetSettings,
+    TokenSettings,
     TriggerSettings,
     visit_settings,
 )
@@ -35,6 +37,7 @@ class Places:
 
     triggers: tuple[KeyPath, ...]
     alerts: tuple[KeyPath, ...]
+    tokens: tuple[KeyPath, ...]
     targets: tuple[KeyPath, ...]
     discovers: tuple[KeyPath, ...]
 
@@ -50,6 +53,8 @@ def check(
         *_retention(settings.retention),
         *_triggers(triggers),
         *_alerts(zip(places.alerts, settings.alerts, strict=True)),
+        *_http(settings.http),
+        *_tokens(zip(places.tokens, settings.tokens, strict=True)),
         *_targets(targets, parse_target),
         *_discovers(discovers),
     ]
@@ -110,6 +115,23 @@ def _alerts(alerts: Iterable[tuple[KeyPath, AlertSettings]]) -> Said:
         for key in there[1:]:
             yield (*path, key), f"stands beside {there[0]}; give one of them"
         yield from _access((*path, "request"), alert.request)
+
+
+def _http(http: HttpSettings) -> Said:
+    if http.key and not http.cert:
+        yield ("http", "key"), "needs its certificate, cert"
+
+
+def _tokens(tokens: Iterable[tuple[KeyPath, TokenSettings]]) -> Said:
+    names: set[str] = set()
+    hashes: set[str] = set()
+    for path, token in tokens:
+        if token.name in names:
+            yield (*path, "name"), f"{token.name!r} is there twice"
+        if token.hash in hashes:
+            yield (*path, "hash"), "is that of another token; make one for each"
+        names.add(token.name)
+        hashes.add(token.hash)
 
 
 def _targets(

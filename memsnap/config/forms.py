@@ -209,6 +209,22 @@ def domain(value: Any) -> str:
     return read
 
 
+def host_name(value: Any) -> str:
+    """Read a name of this host as browsers ask for it, without a port."""
+    return domain(value).lower()
+
+
+def token_hash(value: Any) -> str:
+    """Read `sha256:` and 64 hex digits, as `memsnap token create` prints them."""
+    read = text(value).strip().lower()
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", read):
+        raise UsageError(
+            "takes sha256: and 64 hex digits, which `memsnap token create` prints; "
+            "never the token itself"
+        )
+    return read
+
+
 def host_and_port(value: Any) -> tuple[str, int]:
     """Read `host:port` or `[::1]:port`; without a host it is every address, `0.0.0.0`."""
     match = re.fullmatch(r"(\[([0-9a-fA-F:.%]+)\]|[\w.-]*):(\d{1,5})", text(value))

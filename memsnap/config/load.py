@@ -25,6 +25,7 @@ from memsnap.config.settings import (
     Settings,
     StoreSettings,
     TargetSettings,
+    TokenSettings,
     TriggerSettings,
 )
 from memsnap.config.tables import Reader, keys_of
@@ -64,6 +65,7 @@ def settings_of(
     reader.unknown(tables, {*TABLES, *neighbours.tables}, ())
     triggers = _sections(reader, TriggerSettings, tables, "trigger")
     alerts = _sections(reader, AlertSettings, tables, "alert")
+    tokens = _sections(reader, TokenSettings, tables, "token")
     targets = _sections(reader, TargetSettings, tables, "target")
     discovers = _discovers(reader, tables, environment)
     settings = Settings(
@@ -74,6 +76,7 @@ def settings_of(
         triggers=tuple(triggers.values()),
         alerts=tuple(alerts.values()),
         http=_section(reader, HttpSettings, tables, "http"),
+        tokens=tuple(tokens.values()),
         log=_section(reader, LogSettings, tables, "log"),
         targets=tuple(targets.values()),
         discovers=tuple(discovers.values()),
@@ -81,6 +84,7 @@ def settings_of(
     places = checks.Places(
         triggers=tuple(triggers),
         alerts=tuple(alerts),
+        tokens=tuple(tokens),
         targets=tuple(targets),
         discovers=tuple(discovers),
     )

@@ -34,6 +34,8 @@ Variable = Annotated[str, forms.variable]
 Regex = Annotated[Pattern[str], forms.regex]
 Domain = Annotated[str, forms.domain]
 PathPrefix = Annotated[str, forms.path_prefix]
+HostName = Annotated[str, forms.host_name]
+TokenHash = Annotated[str, forms.token_hash]
 Url = Annotated[str, forms.url]
 SecretUrl = Annotated[str, forms.secret_url]
 StoreUrl = Annotated[str, forms.store_url]
@@ -83,6 +85,13 @@ class AlertKind(Enum):
     JSON = "json"
     SLACK = "slack"
     ALERTMANAGER = "alertmanager"
+
+
+class Scope(Enum):
+    """What the bearer of a token may do; who may write may read."""
+
+    READ = "read"
+    WRITE = "write"
 
 
 class LogFormat(Enum):
@@ -230,13 +239,31 @@ def read_listen(value: object) -> Listen | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """[http]: the daemon's own server; None where there shall be none.
+    """[http]: the daemon's own server; `listen` None where there shall be none.
 
     `public_url` is where people reach it, for links; empty where they do not.
+    `hosts` are the names by which browsers may ask for it, beside addresses and localhost; none
+    are all of them where there are tokens.  The last three say what is open to those who bring
+    no token: everything on any address (but only to be read), health, and metrics.
     """
 
     listen: Annotated[Listen | None, read_listen] = Listen(host="127.0.0.1", port=7070)
     public_url: Url = ""
+    cert: str = ""
+    key: str = ""
+    hosts: tuple[HostName, ...] = ()
+    listen_without_token: bool = False
+    health_without_token: bool = True
+    metrics_without_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """[[token]]: who may ask the daemon's own server for what; `hash` is all it knows of one."""
+
+    name: Name
+    hash: TokenHash = field(repr=False)
+    scope: Scope = Scope.READ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +444,7 @@ class Settings:
     triggers: tuple[TriggerSettings, ...] = ()
     alerts: tuple[AlertSettings, ...] = ()
     http: HttpSettings = HttpSettings()
+    tokens: tuple[TokenSettings, ...] = ()
     log: LogSettings = LogSettings()
     targets: tuple[TargetSettings, ...] = ()
     discovers: tuple[DiscoverSettings, ...] = ()
@@ -426,7 +454,7 @@ class Settings:
 # Tables of the file that are settings; `memsnap --config` leaves them alone.
 TABLES = (
     *("store", "retention", "collector", "judging", "trigger", "alert"),
-    *("http", "log", "target", "discover"),
+    *("http", "token", "log", "target", "discover"),
 )
 
 

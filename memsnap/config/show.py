@@ -38,6 +38,7 @@ def render(settings: Settings) -> str:
     parts = [(header, list(_lines(one, defaults=True))) for header, one in tables.items()]
     parts += [("[[trigger]]", list(_lines(one))) for one in settings.triggers]
     parts += [("[[alert]]", list(_lines(one))) for one in settings.alerts]
+    parts += [("[[token]]", list(_lines(one))) for one in settings.tokens]
     parts += [("[[target]]", list(_lines(one))) for one in settings.targets]
     parts += [("[[discover]]", list(_discover(one))) for one in settings.discovers]
     return "\n".join("\n".join([header, *lines]) + "\n" for header, lines in parts)

@@ -6,7 +6,7 @@ Sizes are integer bytes, times ISO 8601 in UTC, limits those of a 95 % interval.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -25,9 +25,20 @@ from memsnap.snapshot import Snapshot
 SCHEMA = "memsnap.diff/1"
 
 
-def diff_json(diff: Diff, *, by: By, sort: Sort) -> Iterator[str]:
-    """Return the document as JSON text, piece by piece: a large one is never held whole."""
-    return json_text(_document(diff, by=by, sort=sort))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which rows of a document are wanted: `limit` of them from `offset` on."""
+
+    offset: int = 0
+    limit: int
+
+
+def diff_json(diff: Diff, *, by: By, sort: Sort, window: Window | None = None) -> Iterator[str]:
+    """Return the document as JSON text, piece by piece: a large one is never held whole.
+
+    A `window` bounds both `sites` and `groups`; the document then says so, with how many there are.
+    """
+    return json_text(_document(diff, by=by, sort=sort, window=window))
 
 
 def json_text(document: dict[str, Any]) -> Iterator[str]:
@@ -59,15 +70,16 @@ def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE)
 
     `sites` are the selected rows by site; a grouping other than by site adds `groups`.
     """
-    document = _document(diff, by=by, sort=sort)
+    document = _document(diff, by=by, sort=sort, window=None)
     return {
         key: list(value) if isinstance(value, Iterator) else value
         for key, value in document.items()
     }
 
 
-def _document(diff: Diff, *, by: By, sort: Sort) -> dict[str, Any]:
+def _document(diff: Diff, *, by: By, sort: Sort, window: Window | None) -> dict[str, Any]:
     """Return the document with its rows as iterators."""
+    offset, limit = (window.offset, window.limit) if window else (0, None)
     checks = reconcile(diff)
     document = {
         "schema": SCHEMA,
@@ -81,11 +93,14 @@ def _document(diff: Diff, *, by: By, sort: Sort) -> dict[str, Any]:
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
         "findings": [finding_document(finding) for finding in find(diff)],
-        "sites": map(row_document, diff.rows(sort=sort)),
+        "sites": map(row_document, diff.rows(sort=sort, offset=offset, limit=limit)),
     }
     if by is not By.SITE:
         document["group_by"] = by.value
-        document["groups"] = map(row_document, diff.rows(by, sort=sort))
+        document["groups"] = map(row_document, diff.rows(by, sort=sort, offset=offset, limit=limit))
+    if window:
+        groups = None if by is By.SITE else len(diff.table(by))
+        document["window"] = {**asdict(window), "sites": len(diff.sites), "groups": groups}
     return document
 
 

@@ -77,7 +77,7 @@ def fleet(replayed: str, tmp_path: Path, postgres_empty: str) -> Iterator[Callab
                 [f"{replayed}/t/{name}" for name in targets],
                 interval=f"{interval_s}s",
                 lease=f"{lease_s}s",
-                extra="per-host = 64\nconcurrency = 64",
+                extra="per-host = 64\nconcurrency = 32",
                 store=postgres_empty,
             )
             daemons = [

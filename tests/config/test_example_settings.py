@@ -20,6 +20,7 @@ from memsnap.config.settings import (
     Settings,
     StoreSettings,
     TargetSettings,
+    TokenSettings,
     TriggerSettings,
 )
 from memsnap.config.show import render
@@ -61,7 +62,7 @@ def test_its_tables_show_every_default_that_is_not_empty():
 
 def test_its_examples_are_valid():
     read = settings(switched_on(everything=False), other_tables=COMMANDS)
-    assert len(read.targets) == len(read.triggers) == len(read.alerts) == 1
+    assert len(read.targets) == len(read.triggers) == len(read.alerts) == len(read.tokens) == 1
     assert [discover.name for discover in read.discovers] == list(SEARCHES)
     assert read.warnings == ()
 
@@ -73,7 +74,12 @@ def test_every_key_of_a_section_is_documented(name):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("trigger", TriggerSettings), ("alert", AlertSettings), ("target", TargetSettings)],
+    [
+        ("trigger", TriggerSettings),
+        ("alert", AlertSettings),
+        ("target", TargetSettings),
+        ("token", TokenSettings),
+    ],
 )
 def test_every_key_of_a_repeated_table_is_documented(name, kind):
     (table,) = documented()[name]

@@ -10,6 +10,7 @@ from memsnap.archive.errors import NOT_FOUND, PROBLEM_TYPE, USAGE, NotFound, Pro
 from memsnap.collector import logs
 from memsnap.errors import FormatError, MemsnapError, UsageError
 from memsnap.storage.errors import StoreError, StoreUnavailable
+from memsnap.web.errors import Busy, Conflict, NoToken, Refused, VisitFailed
 
 _RETRY_AFTER_S = 5
 _CONTENT_TYPE = "application/problem+json"
@@ -17,6 +18,11 @@ _CONTENT_TYPE = "application/problem+json"
 _KINDS: tuple[tuple[type[MemsnapError], str, HTTPStatus], ...] = (
     (NotFound, NOT_FOUND, HTTPStatus.NOT_FOUND),
     (UsageError, USAGE, HTTPStatus.BAD_REQUEST),
+    (NoToken, "no-token", HTTPStatus.UNAUTHORIZED),
+    (Refused, "refused", HTTPStatus.FORBIDDEN),
+    (Conflict, "conflict", HTTPStatus.CONFLICT),
+    (VisitFailed, "visit-failed", HTTPStatus.BAD_GATEWAY),
+    (Busy, "busy", HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreUnavailable, "store-unavailable", HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreError, "store", HTTPStatus.INTERNAL_SERVER_ERROR),
     (FormatError, "damaged", HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -62,6 +68,8 @@ def _of_error(error: MemsnapError) -> web.Response:
     answer = _answer(problem)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if status is HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="memsnap"'
     return answer
 
 

@@ -1,154 +1,73 @@
-"""Which paths there are, and who answers: thin handlers over an archive."""
+"""Brings the table of routes and the handlers together."""
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
 from memsnap.archive.archive import Archive
-from memsnap.archive.errors import NotFound
-from memsnap.archive.parameters import cursor
-from memsnap.archive.values import Page, Welcome
-from memsnap.pprof.encode import compress, encode
-from memsnap.snapshot import Snapshot
-from memsnap.storage.records import SnapshotFilter, SnapshotRecord, TargetRecord
-from memsnap.storage.snapfile import to_bytes
-from memsnap.version import __version__
-from memsnap.web.api import queries
-from memsnap.web.api.answers import (
-    body_answer,
-    file_name,
-    is_known,
-    json_answer,
-    not_modified,
-    snapshot_tag,
-)
+from memsnap.collector.daemon import Daemon
+from memsnap.web.access.guard import Guard
+from memsnap.web.api.answers import json_answer
+from memsnap.web.api.diffs import Diffs
+from memsnap.web.api.live import Live
+from memsnap.web.api.openapi import openapi
+from memsnap.web.api.parameters import Values, read_values
 from memsnap.web.api.problems import as_problems
+from memsnap.web.api.reading import Reading
+from memsnap.web.api.sessions import SessionHandlers
+from memsnap.web.api.table import ROUTES, Route
 
-_AT_ONCE = 2  # snapshots and series in work; visits need threads too, and memory is bounded
+Handler = Callable[[web.Request, Values], Awaitable[web.StreamResponse]]
+
+_PREFIX = "/api"
 
 
-def add_api(app: web.Application, archive: Archive) -> None:
-    """Add `/api/v1/...`."""
+def add_api(app: web.Application, archive: Archive, others: Sequence[object] = ()) -> None:
+    """Add below `/api/` the routes that an archive answers, and those whose handlers are given."""
     api = web.Application(middlewares=[as_problems])
-    handlers = Handlers(archive)
-    number = "{id:[0-9]{1,19}}"
-    for path, handler in (
-        ("/v1", handlers.welcome),
-        ("/v1/targets", handlers.targets),
-        (f"/v1/targets/{number}", handlers.target),
-        (f"/v1/targets/{number}/failures", handlers.failures_of_target),
-        (f"/v1/targets/{number}/series", handlers.series),
-        ("/v1/failures", handlers.failures),
-        ("/v1/snapshots", handlers.snapshots),
-        (f"/v1/snapshots/{number}", handlers.snapshot),
-        (f"/v1/snapshots/{number}/snap", handlers.snap),
-        (f"/v1/snapshots/{number}/pprof", handlers.pprof),
-    ):
-        api.router.add_get(path, handler)
-    app.add_subapp("/api/", api)
+    diffs = Diffs(archive)
+    parts = (Reading(archive), diffs, _Document(), *others)
+    for route in ROUTES:
+        handlers = (getattr(part, route.name, None) for part in parts)
+        if handler := next(filter(None, handlers), None):
+            path = route.path.removeprefix(_PREFIX)
+            api.router.add_route(route.method, path, _reading(route, handler))
+
+    async def working(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await diffs.close()
+
+    api.cleanup_ctx.append(working)
+    app.add_subapp(f"{_PREFIX}/", api)
 
 
-class Handlers:
-    """The handlers; each parses, asks the archive, and answers."""
+def add_whole_api(app: web.Application, archive: Archive, daemon: Daemon, guard: Guard) -> None:
+    """Add all that stands in the table."""
+    add_api(app, archive, [Live(daemon, archive), SessionHandlers(guard)])
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+    async def leaving(_: web.Application) -> None:
+        daemon.feed.end()
 
-    async def welcome(self, request: web.Request) -> web.Response:
-        """Say which server and version this is."""
-        queries.nothing(request.query)
-        return await json_answer(request, Welcome(version=__version__))
-
-    async def targets(self, request: web.Request) -> web.Response:
-        """List targets, or find the one that a name means."""
-        if "name" in request.query:
-            found = await self._archive.find_target(queries.target_name(request.query))
-            return await json_answer(request, Page(items=(found,)))
-        wanted = queries.target_query(request.query)
-        rows = await self._archive.targets(replace(wanted, limit=wanted.limit + 1))
-        more = len(rows) > wanted.limit
-        items = tuple(rows[: wanted.limit])
-        page = Page(items=items, next=str(items[-1].id) if more else None)
-        return await json_answer(request, page)
-
-    async def target(self, request: web.Request) -> web.Response:
-        """Describe one target."""
-        queries.nothing(request.query)
-        return await json_answer(request, await self._target(request))
-
-    async def failures_of_target(self, request: web.Request) -> web.Response:
-        """List the audit of one target."""
-        target = await self._target(request)
-        wanted = queries.failure_query(request.query, target_id=target.id)
-        return await json_answer(request, Page(items=tuple(await self._archive.failures(wanted))))
-
-    async def failures(self, request: web.Request) -> web.Response:
-        """List the audit of all targets."""
-        wanted = queries.failure_query(request.query)
-        return await json_answer(request, Page(items=tuple(await self._archive.failures(wanted))))
-
-    async def series(self, request: web.Request) -> web.Response:
-        """Follow metrics, or what some sites hold."""
-        target = await self._target(request)
-        wanted = queries.series_query(request.query)
-        async with self._turns:
-            found = await self._archive.series(target.id, wanted)
-        return await json_answer(request, found)
-
-    async def snapshots(self, request: web.Request) -> web.Response:
-        """List snapshots without their profiles."""
-        wanted = queries.snapshot_query(request.query)
-        rows = await self._archive.snapshots(replace(wanted, limit=wanted.limit + 1))
-        more = len(rows) > wanted.limit
-        items = tuple(rows[: wanted.limit])
-        after = cursor(items[-1].slot_ns, items[-1].id) if more else None
-        return await json_answer(request, Page(items=items, next=after))
-
-    async def snapshot(self, request: web.Request) -> web.Response:
-        """Describe one snapshot."""
-        queries.nothing(request.query)
-        return await json_answer(request, await self._record(request))
-
-    async def snap(self, request: web.Request) -> web.Response:
-        """Give a snapshot as a `.snap`, to which nothing is lost."""
-        return await self._download(request, ".snap", to_bytes)
-
-    async def pprof(self, request: web.Request) -> web.Response:
-        """Give the target's own profile, for pprof and whatever reads its format."""
-        return await self._download(request, ".pb.gz", _profile)
-
-    async def _download(
-        self, request: web.Request, ending: str, write: Callable[[Snapshot], bytes]
-    ) -> web.Response:
-        queries.nothing(request.query)
-        record = await self._record(request)
-        tag = snapshot_tag(record.id, record.stored_ns, ending)
-        if is_known(request, tag):
-            return not_modified(tag)
-        async with self._turns:
-            snapshot = await self._archive.load(record.id)
-            body = await asyncio.to_thread(write, snapshot)
-        name = file_name(record.capture, record.id, ending)
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return body_answer(body, "application/octet-stream", tag, **headers)
-
-    async def _target(self, request: web.Request) -> TargetRecord:
-        number = queries.path_number(request.match_info["id"])
-        return await self._archive.find_target(str(number))
-
-    async def _record(self, request: web.Request) -> SnapshotRecord:
-        number = queries.path_number(request.match_info["id"])
-        found = await self._archive.snapshots(SnapshotFilter(id=number, limit=1))
-        if not found:
-            raise NotFound(
-                f"the store {self._archive.name} has no snapshot {number}",
-                hint="memsnap list shows those that it has",
-            )
-        return found[0]
+    app.on_shutdown.append(leaving)
 
 
-def _profile(snapshot: Snapshot) -> bytes:
-    return compress(encode(replace(snapshot.heap, extension=b"")))
+class _Document:
+    """The handler of the OpenAPI document."""
+
+    def __init__(self) -> None:
+        self._document = openapi(ROUTES)
+
+    async def openapi(self, request: web.Request, _: Values) -> web.Response:
+        """Answer with the document."""
+        return await json_answer(request, self._document)
+
+
+def _reading(
+    route: Route, handler: Handler
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a handler for aiohttp that reads the parameters of a request first."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request, read_values(request.query, route.parameters))
+
+    return handle

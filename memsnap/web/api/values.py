@@ -1,0 +1,31 @@
+"""What the server answers beside an archive's own values: frozen, and as JSON the wire format."""
+
+from dataclasses import dataclass
+
+from memsnap.config.settings import Scope
+from memsnap.storage.records import SnapshotRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """Who asks; `needed`: without a token there is nothing, `scope` None: and none was sent."""
+
+    needed: bool
+    scope: Scope | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """A capture that was asked for; `snapshot` is None while it waits for the store."""
+
+    snapshot: SnapshotRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeGrowth:
+    """A type of objects in a pair of captures: live bytes in the first, and in the last."""
+
+    type: str
+    before_bytes: int
+    after_bytes: int

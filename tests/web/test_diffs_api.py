@@ -1,0 +1,241 @@
+"""Diffs over HTTP: the command line's document, its table, tree and types, and profiles of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from apps import app_of
+from builders.captures import SERVE, after, before, taken
+from builders.profiles import Row
+from jsonschema import Draft202012Validator
+from settings_texts import settings
+from stores import at, seen
+
+from memsnap.analysis.diff import diff
+from memsnap.analysis.rows import Sort
+from memsnap.analysis.table import By
+from memsnap.collector.daemon import Daemon
+from memsnap.pprof.reader import read
+from memsnap.report.document import diff_json
+from memsnap.storage.spool import Spool
+from memsnap.storage.targets import register
+from memsnap.web.api.openapi import openapi
+from memsnap.web.api.table import ROUTES
+from memsnap.web.app import make_app
+
+DOCUMENT = openapi(ROUTES)
+HOSTILE = (
+    "main.<script>alert(1)</script>",
+    "main.\"><img src=x onerror='alert(1)'>",
+    "main.line\r\nSet-Cookie: a=b",
+    "main.\u202egnp.exe\x00\x1b[31m",
+    "main.../../../etc/passwd",
+    "main.{{7*7}}${7*7}%(a)s",
+)
+
+
+@pytest.fixture
+async def pair(store, saved) -> tuple[int, int, int]:
+    """A target with two captures: its id, and theirs."""
+    (target,) = (await register(store, [seen("shop")], now_ns=at(0))).values()
+    return target, await saved(target, at(0), before()), await saved(target, at(1), after())
+
+
+@pytest.fixture
+async def client(store, tmp_path):
+    async with app_of(store, tmp_path) as opened:
+        yield opened
+
+
+async def got(client, path, expected=200, **query):
+    """Return a document; it is as the OpenAPI document says."""
+    async with client.get(path, params=query) as answer:
+        body = await answer.read()
+    assert answer.status == expected, body
+    document = json.loads(body)
+    operation = DOCUMENT["paths"][path]["get"]["responses"][str(expected)]
+    (content,) = operation["content"].values()
+    validator = Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]})
+    assert [error.message for error in validator.iter_errors(document)] == []
+    return document
+
+
+async def test_the_document_is_the_command_lines(client, pair):
+    _, first, last = pair
+    document = await got(client, "/api/v1/diff", before=first, after=last, by="type")
+
+    assert document.pop("window") == {"offset": 0, "limit": 100, "sites": 3, "groups": 2}
+    compared = diff([before(), after()])
+    printed = json.loads("".join(diff_json(compared, by=By.TYPE, sort=Sort.CONFIDENCE)))
+    names = [capture.pop("name") for capture in document["captures"]]
+    assert names == [f"store:{first}", f"store:{last}"]
+    for capture in printed["captures"]:
+        del capture["name"]
+    assert document == printed
+
+
+async def test_a_window_shows_the_rows_that_stand_there(client, pair):
+    whole = await got(client, "/api/v1/diff", before=pair[1], after=pair[2], sort="growth")
+    part = await got(
+        client, "/api/v1/diff", before=pair[1], after=pair[2], sort="growth", offset=1, limit=1
+    )
+
+    assert part["sites"] == whole["sites"][1:2]
+    assert part["window"]["sites"] == 3
+
+
+async def test_moments_are_snapped_to_captures(client, pair):
+    target, first, last = pair
+    by_id = await got(client, "/api/v1/diff", before=first, after=last)
+
+    for query in (
+        {"before": "first", "after": "last", "target": str(target)},
+        {"before": str(at(0) + 1), "after": str(at(1) - 1), "target": "shop"},
+        {"before": "shop@first", "after": "shop@last"},
+    ):
+        assert await got(client, "/api/v1/diff", **query) == by_id
+    long_ago = {"before": "2025-11-22T14:00:00Z", "after": "last", "target": "shop"}
+    problem = await got(client, "/api/v1/diff", 404, **long_ago)
+    assert "no capture near 2025-11-22T14:00:00Z" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ({}, 400, "before is missing"),
+        ({"before": "1"}, 400, "after is missing"),
+        ({"before": "1", "after": "1"}, 400, "the same capture"),
+        ({"before": "1", "after": "99"}, 404, "no snapshot 99"),
+        ({"before": "yesterday", "after": "1"}, 400, "no snapshot's id"),
+        ({"before": "shop@first..last", "after": "1"}, 400, "before is"),
+        ({"before": "first", "after": "last", "target": "nobody"}, 404, "nobody"),
+        ({"before": "1", "after": "2", "focus": "nothing.Such"}, 400, "no type matches"),
+        ({"before": "1", "after": "2", "by": "color"}, 400, "by is 'color'"),
+        ({"before": "1", "after": "2", "limit": "0"}, 400, "limit is 0"),
+        ({"before": "1", "after": "2", "offset": "-1"}, 400, "offset is '-1'"),
+        ({"before": "1", "after": "2", "in": "x" * 1001}, 400, "longer than 1000"),
+        ({"before": "1", "after": "2", "sorted": "cum"}, 400, "no parameter 'sorted'"),
+    ],
+)
+async def test_what_makes_no_sense_is_a_problem_with_a_sentence(client, pair, query, status, words):
+    assert words in (await got(client, "/api/v1/diff", status, **query))["detail"]
+
+
+async def test_captures_between_sharpen_the_verdicts(client, store, pair, saved):
+    target = pair[0]
+    rows = [
+        Row("main.leak a.go:1", size=48, alloc=100 * turn, live=100 * turn) for turn in range(1, 6)
+    ]
+    ids = [
+        await saved(target, at(10 + turn), taken(row, later_s=60 * turn))
+        for turn, row in enumerate(rows)
+    ]
+    document = await got(client, "/api/v1/diff", before=ids[0], after=ids[4], between=2)
+
+    assert [capture["name"] for capture in document["captures"]] == [
+        f"store:{ids[at]}" for at in (0, 1, 3, 4)
+    ]
+    assert document["sites"][0]["verdict"] == "leak"
+
+
+async def test_the_table_has_the_rows_of_the_document(client, pair):
+    query = {"before": pair[1], "after": pair[2], "sort": "growth"}
+    document = await got(client, "/api/v1/diff", **query)
+    table = await got(client, "/api/v1/diff/table", **query)
+
+    strings = [*table["strings"], None]
+    assert table["rows"] == table["total"] == 3
+    for at_row, row in enumerate(document["sites"]):
+        assert strings[table["texts"]["function"][at_row]] == row["function"]
+        assert strings[table["texts"]["type"][at_row]] == row["type_full"]
+        assert table["numbers"]["growth_bytes"][at_row] == row["growth"]["bytes"]
+        assert table["numbers"]["growth_low_bytes"][at_row] == row["growth"]["low_bytes"]
+        assert table["verdict"][at_row] == row["verdict"]
+
+
+async def test_the_tree_adds_up_to_the_totals(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    totals = (await got(client, "/api/v1/diff", **query))["totals"]
+    tree = await got(client, "/api/v1/diff/flame", **query)
+
+    assert tree["names"][tree["name"][0]] == "root"
+    assert (tree["before"][0], tree["after"][0]) == (
+        totals["before"]["bytes"],
+        totals["after"]["bytes"],
+    )
+    pruned = await got(client, "/api/v1/diff/flame", **query, limit=2)
+    assert len(pruned["name"]) == 2
+    assert pruned["pruned"] == pruned["nodes"] - 2
+
+
+async def test_types_complete(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    found = await got(client, "/api/v1/diff/types", **query, q="UINT", focus="[]uint8")
+
+    assert [item["type"] for item in found["items"]] == ["[]uint8"]
+    assert (await got(client, "/api/v1/diff/types", **query, q="none"))["items"] == []
+
+
+async def test_the_profile_is_one_of_differences(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    async with client.get("/api/v1/diff/pprof", params=query) as answer:
+        profile = read(await answer.read(), name="diff")
+    totals = (await got(client, "/api/v1/diff", **query))["totals"]
+
+    assert profile.values[:, 3].sum() == totals["growth"]["bytes"]
+    named = answer.headers["Content-Disposition"]
+    assert named == f'attachment; filename="shop-{pair[2]}-less-{pair[1]}.pb.gz"'
+
+
+async def test_an_answer_that_the_client_has_is_not_sent_again(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    async with client.get("/api/v1/diff", params=query) as answer:
+        tag = answer.headers["ETag"]
+    async with client.get("/api/v1/diff", params=query, headers={"If-None-Match": tag}) as again:
+        assert (again.status, await again.read()) == (304, b"")
+
+
+async def test_hostile_names_are_text_and_nothing_else(client, store, saved):
+    rows = [Row(f"{name} <b>/../x.go:7 < {SERVE}", size=48, alloc=9, live=9) for name in HOSTILE]
+    rows += [Row("main.a a.go:1", size=16, alloc=9, live=9, type=HOSTILE[0], kind=HOSTILE[1])]
+    key = seen(HOSTILE[2], service=HOSTILE[1], labels=(("a", HOSTILE[0]),))
+    (target,) = (await register(store, [key], now_ns=at(0))).values()
+    ids = [await saved(target, at(turn), taken(*rows, later_s=turn)) for turn in range(2)]
+    query = {"before": ids[0], "after": ids[1]}
+
+    document = await got(client, "/api/v1/diff", **query)
+    assert {row["function"] for row in document["sites"]} == {*HOSTILE, "main.a"}
+    assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/flame", **query))["names"]}
+    assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/table", **query))["strings"]}
+    for path in ("/api/v1/diff", "/api/v1/diff/flame", "/api/v1/diff/table", "/api/v1/targets"):
+        asked = query if "diff" in path else {}
+        async with client.get(path, params=asked) as answer:
+            assert answer.content_type == "application/json"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_parameter_comes_back_as_text(client, pair, name):
+    query = {"before": pair[1], "after": pair[2], "in": f"^{name}"}
+    async with client.get("/api/v1/diff", params=query) as answer:
+        assert answer.status == 400
+        assert answer.content_type == "application/problem+json"
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_every_route_is_documented_and_every_document_a_route(store, tmp_path):
+    """Given without a server: the routes that the application registers."""
+    with Spool(Path(tmp_path) / "spool", max_bytes=1) as spool:
+        app = make_app(Daemon(settings(), store, spool))
+    registered = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource.canonical.startswith("/api/")
+    }
+    documented = {
+        (method.upper(), path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method in operations
+    }
+    assert registered == documented
