@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def commands() -> list[str]:
 def workplace(tmp_path_factory, go):
     """A folder to type in, with memsnap and Go on PATH and the demo's service running."""
     folder = tmp_path_factory.mktemp("readme")
+    shutil.copy(ROOT / "config.example.toml", folder / "config.toml")
     path = os.pathsep.join(
         [str(Path(sys.executable).parent), str(go.path.parent), os.environ["PATH"]]
     )
@@ -47,8 +49,11 @@ def workplace(tmp_path_factory, go):
 
 
 @pytest.mark.go
+@pytest.mark.timeout(300)
 def test_every_command_of_the_readme_runs(workplace):
     for line in commands():
+        if line.startswith("memsnap serve"):  # it runs until it is told to stop
+            line = f"timeout --preserve-status -s TERM 12 {line}"
         done = workplace(line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 

@@ -1,5 +1,6 @@
 """Which targets are this collector's own: their ids and leases, kept in step with the store."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -26,6 +27,7 @@ class Tenure:
         self._metrics = metrics
         self._owner = owner
         self._told: dict[str, tuple[SeenTarget, int]] = {}
+        self._turn = asyncio.Lock()  # two at a time would each take the other's leases for lost
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -38,6 +40,22 @@ class Tenure:
         Raises:
             StoreError: the store cannot hear of it; nothing has changed then.
         """
+        async with self._turn:
+            return await self._know(found)
+
+    async def tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
+        """Renew, claim and hand over leases.
+
+        Returns the posts that are new to this collector, each with the last slot that anybody has
+        taken care of, and those that it has to leave.
+
+        Raises:
+            StoreError: the store cannot be asked; the leases are as before.
+        """
+        async with self._turn:
+            return await self._tend(lease_s)
+
+    async def _know(self, found: Mapping[str, Found]) -> list[Post]:
         now_ns = time.time_ns()
         stale = now_ns - round(_REFRESH_S * 1e9)
         seen = {
@@ -68,15 +86,7 @@ class Tenure:
         told, when_ns = self._told.get(seen.key, (None, 0))
         return told == seen and when_ns >= stale_ns
 
-    async def tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
-        """Renew, claim and hand over leases.
-
-        Returns the posts that are new to this collector, each with the last slot that anybody has
-        taken care of, and those that it has to leave.
-
-        Raises:
-            StoreError: the store cannot be asked; the leases are as before.
-        """
+    async def _tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
         by_id = {post.target_id: post for post in self.posts.values()}
         holding = await tend(
             self._db,
@@ -91,9 +101,10 @@ class Tenure:
         new = [post for number, post in by_id.items() if number in held and post.lease is None]
         left = [post for number, post in by_id.items() if number not in held and post.lease]
         slots = await last_slots(self._db, [post.target_id for post in new]) if new else {}
+        fleet_now = await fleet(self._db, lease_s=lease_s, now_ns=time.time_ns())
+        # From here to the caller's timetable nobody else has a turn.
         for number, post in by_id.items():
             post.lease = held.get(number)
-        fleet_now = await fleet(self._db, lease_s=lease_s, now_ns=time.time_ns())
         self._report(len(held), len(holding.lost), sum(each.live for each in fleet_now))
         return {post: slots.get(post.target_id) for post in new}, left
 

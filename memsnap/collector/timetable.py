@@ -97,9 +97,9 @@ class Timetable:
         self._entries.pop(key, None)
 
     def change(self, key: str, pace: Pace, *, now_ns: int) -> None:
-        """Go on with another pace, as after a reload of the configuration."""
-        entry = self._entries[key]
-        if entry.pace != pace:
+        """Go on with another pace, as after a reload of the configuration, if `key` is planned."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.pace != pace:
             slot = slot_at(now_ns, key, pace.interval_ns) + pace.interval_ns
             self._plan(replace(entry, pace=pace, next_ns=slot))
 

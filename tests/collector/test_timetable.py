@@ -143,6 +143,13 @@ def test_a_removed_target_is_never_due() -> None:
     assert {key for key, _ in simulate(table, NOW, NOW + 3 * MINUTE, SECOND)} == {"b"}
 
 
+def test_another_pace_of_a_target_that_is_not_planned_plans_nothing() -> None:
+    table = Timetable()
+    table.change("a", PACE, now_ns=NOW)
+
+    assert table.next_ns() is None
+
+
 def test_another_pace_takes_effect_on_its_own_grid() -> None:
     table = planned("a")
     table.change("a", Pace(interval_ns=10 * SECOND, backoff_max_ns=MINUTE), now_ns=NOW)
