@@ -45,7 +45,7 @@ def daemon(service, tmp_path_factory) -> Iterator[Running]:
         text = config([growing.address, AWAY], interval="1h", lease="60s")
         with serving(folder, text) as running:
             until(lambda: len(json.loads(running.get("/api/v1/snapshots")[1])["items"]) == 1)
-            growing.step(500)
+            growing.step(20_000)
             assert capture_now(running, number_of(running, growing.address))[0] == 201
             yield running
 
