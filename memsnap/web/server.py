@@ -11,6 +11,7 @@ from memsnap.config.settings import HttpSettings, Listen
 from memsnap.errors import MemsnapError
 
 _SHUTDOWN_S = 5.0  # for answers under way
+_LINE_MAX_BYTES = 128 << 10  # of a request: all parameters at their longest, percent-encoded
 
 
 @asynccontextmanager
@@ -22,7 +23,9 @@ async def listening(
     Raises:
         MemsnapError: the address cannot be had.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_SHUTDOWN_S, max_line_size=_LINE_MAX_BYTES
+    )
     await runner.setup()
     site: web.BaseSite
     if listen.path:

@@ -45,7 +45,7 @@ def daemon(service, tmp_path_factory) -> Iterator[Running]:
         text = config([growing.address, AWAY], interval="1h", lease="60s")
         with serving(folder, text) as running:
             until(lambda: len(json.loads(running.get("/api/v1/snapshots")[1])["items"]) == 1)
-            growing.step(500)
+            growing.step(20_000)
             assert capture_now(running, number_of(running, growing.address))[0] == 201
             yield running
 
@@ -149,5 +149,4 @@ def test_no_request_that_the_document_allows_breaks_the_server(daemon, tmp_path)
         timeout=300,
         check=False,
     )
-    (tmp_path / "told").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

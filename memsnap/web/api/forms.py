@@ -14,7 +14,7 @@ from memsnap.archive.moments import parse_time
 from memsnap.errors import UsageError
 
 LARGEST = 2**63 - 1
-MOST_LETTERS = 1000
+MOST_LETTERS = 500
 """The most letters of one parameter."""
 
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
@@ -38,6 +38,12 @@ def text() -> Form:
         return value
 
     return Form(read=read, schema={"type": "string", "maxLength": MOST_LETTERS})
+
+
+def capture() -> Form:
+    """Which capture is meant: its id, a moment, or TARGET@MOMENT; see `pairs`."""
+    plain = text()
+    return Form(read=plain.read, schema={**plain.schema, "examples": ["1", "2", "first", "-1h"]})
 
 
 def flag() -> Form:

@@ -11,7 +11,7 @@ from memsnap.archive.errors import Problem
 from memsnap.config.settings import Scope
 from memsnap.version import __version__
 from memsnap.web.access.guard import OWN_HEADER
-from memsnap.web.api.parameters import Parameter
+from memsnap.web.api.parameters import MOST_OF_ONE, Parameter
 from memsnap.web.api.table import COMPONENTS, DIFF_SCHEMA, PROBLEM, Answer, Route
 
 _TEMPLATE = "#/components/schemas/{name}"
@@ -101,7 +101,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 def _parameter(one: Parameter) -> dict[str, Any]:
     schema = dict(one.form.schema)
     if one.many:
-        schema = {"type": "array", "items": schema, "maxItems": 50}
+        schema = {"type": "array", "items": schema, "maxItems": MOST_OF_ONE}
     elif one.default not in (None, ""):
         schema["default"] = one.default
     return {

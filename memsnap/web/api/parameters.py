@@ -13,7 +13,8 @@ from memsnap.web.api.forms import MOST_LETTERS, Form
 Values = Mapping[str, Any]
 """What was asked, by the parameters' names; all that the route knows are there."""
 
-_MOST = 100  # parameters of one request
+MOST_OF_ONE = 20
+"""How often a parameter may be there that may be there several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,6 @@ def read_values(query: MultiMapping[str], known: Sequence[Parameter]) -> Values:
     Raises UsageError for what is unknown, there twice, missing or malformed, with what there is.
     """
     names = [each.name for each in known]
-    if len(query) > _MOST:
-        raise UsageError(f"there are {len(query)} parameters", hint=f"at most {_MOST}")
     for name in query:
         if name not in names:
             close = nearest(name, names)
@@ -56,6 +55,8 @@ def _read(parameter: Parameter, texts: Sequence[str]) -> Any:
         raise UsageError(f"the parameter {name} is missing", hint=parameter.about)
     if len(texts) > 1 and not parameter.many:
         raise UsageError(f"the parameter {name} is there twice", hint="give it once")
+    if len(texts) > MOST_OF_ONE:
+        raise UsageError(f"{name} is there {len(texts)} times", hint=f"at most {MOST_OF_ONE}")
     if any(len(text) > MOST_LETTERS for text in texts):
         raise UsageError(f"{name} is longer than {MOST_LETTERS} letters", hint="shorten it")
     values = tuple(parameter.form.read(name, text) for text in texts)

@@ -94,12 +94,12 @@ _FILTERS = (
 _PAIR = (
     Parameter(
         name="before",
-        form=forms.text(),
+        form=forms.capture(),
         needed=True,
         about="A snapshot's id; or a moment of `target`: first, last, now, -1h, a time; or "
         "TARGET@MOMENT.",
     ),
-    Parameter(name="after", form=forms.text(), needed=True, about="As `before`."),
+    Parameter(name="after", form=forms.capture(), needed=True, about="As `before`."),
     _text("target", "The target that moments are of: its id, key, service or address."),
     Parameter(
         name="between",
