@@ -48,6 +48,19 @@ export function between(low: number, high: number, write: (value: number) => str
   return from === to ? from : `${from} to ${to}`;
 }
 
+/** Two limits in the unit of the larger one: −3.01 … +1.14 MB. */
+export function span(low: number, high: number, signed = false): string {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  const unit = bytes(most).split(" ")[1];
+  const size = STEP ** UNITS.indexOf(unit);
+  const write = (value: number) => {
+    const scaled = Math.abs(value) / size;
+    const fraction = unit === "B" ? 0 : most / size < 9.995 ? 2 : most / size < 99.95 ? 1 : 0;
+    return `${value < 0 ? "−" : signed && value > 0 ? "+" : ""}${digits(fraction).format(scaled)}`;
+  };
+  return low === high ? `${write(low)} ${unit}` : `${write(low)} … ${write(high)} ${unit}`;
+}
+
 /** Bytes per second as what an hour or a day would bring. */
 export function rate(bytesPerSecond: number | null): string {
   if (bytesPerSecond === null) return "unknown";

@@ -31,6 +31,7 @@ export interface Picked {
 }
 
 const SYNC = "target";
+const POWERS = Array.from({ length: 50 }, (_, at) => 2 ** at); // steps of an axis of bytes
 
 /** A chart that tells which span was brushed, or which moment was clicked, in seconds. */
 export class SeriesChart {
@@ -98,7 +99,10 @@ export class SeriesChart {
       cursor: { sync: { key: SYNC }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.08] } },
-      axes: [{ ...axis, values: clock }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => write(tick)) }],
+      axes: [
+        { ...axis, size: 30, space: 100, values: clock },
+        { ...axis, size: 64, ...(input.unit === "bytes" ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => write(tick)) },
+      ],
       series: [
         { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
         ...input.lines.map((line, at) => {
@@ -107,7 +111,8 @@ export class SeriesChart {
             label: line.name,
             stroke: colour,
             width: input.stacked ? 1 : 1.75,
-            points: { show: input.times.length < 40, size: 4, fill: colour },
+            spanGaps: true, // some numbers are not taken at every visit
+            points: { show: line.values.filter((value) => value !== null).length < 40, size: 4, fill: colour },
             ...(input.stacked ? { fill: `color-mix(in srgb, ${colour} 55%, ${token("--card")})` } : at === 0 ? { fill: `color-mix(in srgb, ${colour} 10%, transparent)` } : {}),
             value: (_: uPlot, __: number, ___: number, place: number | null) =>
               place === null ? "–" : input.lines[at].values[place] === null ? "unknown" : write(input.lines[at].values[place]),
@@ -150,6 +155,8 @@ export class SeriesChart {
     pen.rect(left, top, width, height);
     pen.clip();
     pen.font = `${11 * scale}px ${token("--sans")}`;
+    pen.textAlign = "left";
+    pen.textBaseline = "alphabetic";
     for (const mark of this.input.marks) {
       const x = at(mark.at);
       line(pen, x, top, height, token("--mark"), [4 * scale, 3 * scale], scale);

@@ -15,7 +15,7 @@ export interface Flame {
   after: Float64Array;
   /** Boxes from each depth on; rows[d] to rows[d + 1] are of depth d, from left to right. */
   rows: Int32Array;
-  /** The box of each site's innermost end, -1 for sites that are not shown. */
+  /** The box of each site's innermost end, -1 for sites that are not shown or held nothing. */
   leaf: Int32Array;
 }
 
@@ -55,7 +55,7 @@ export function layOut(diff: Diff, direction: Direction, shown: (site: number) =
   const place = direction === "down" ? down : up;
   const leaf = new Int32Array(sites.node.length).fill(-1);
   for (let site = 0; site < sites.node.length; site += 1) {
-    if (!shown(site)) continue;
+    if (!shown(site) || !(sites.before_bytes[site] || sites.after_bytes[site])) continue;
     leaf[site] = place(Math.max(sites.node[site], 0));
     builder.add(leaf[site], sites.before_bytes[site], sites.after_bytes[site]);
   }

@@ -1,7 +1,7 @@
 // The table of a diff: only the rows in sight are elements, however many there are.
 
 import { h, setVar } from "../dom.ts";
-import { between, bytes, change, count, plural, shortFile, shortFunction, shortType } from "../format.ts";
+import { bytes, change, count, plural, shortFile, shortFunction, shortType, span } from "../format.ts";
 import { growth, type Diff, type Grouping, type SortKey, type Table } from "./model.ts";
 
 const SPARE = 6; // rows kept ready above and below what is in sight
@@ -218,8 +218,9 @@ class Bar {
 
   fill(value: number | null, low: number, high: number, scale: number, write: (value: number) => string): void {
     const exact = low === high;
-    this.figure.textContent = value !== null ? write(value) : exact ? write(low) : `${write(low)} – ${write(high)}`;
-    this.limits.textContent = value !== null && !exact ? between(low, high, write) : "";
+    this.figure.textContent = value !== null ? write(value) : span(low, high);
+    this.limits.textContent = value !== null && !exact ? span(low, high, true) : "";
+    this.figure.classList.toggle("zero", (value ?? high) === 0);
     // Growth has its zero in the middle; the others at the left.
     const signed = this.kind === "growth";
     const place = (bytes: number) => Math.max(0, Math.min(100, signed ? 50 + (bytes / scale) * 50 : (bytes / scale) * 100));

@@ -1,6 +1,6 @@
 // The diff of two captures of a daemon.
 
-import { get, type Page } from "../api.ts";
+import { get, type Page, type Target } from "../api.ts";
 import { h, replace } from "../dom.ts";
 import { href, route } from "../state.ts";
 import { Diff, type DiffDocument } from "../diff/model.ts";
@@ -10,7 +10,6 @@ import { loading, setPlace, trouble, type View } from "./shell.ts";
 interface SnapshotRecord {
   id: number;
   target_id: number;
-  capture: { service: string; target: string };
 }
 
 export function diff(): View {
@@ -46,7 +45,9 @@ export function diff(): View {
       replace(body, view.element);
       const found = await get<Page<SnapshotRecord>>("api/v1/snapshots", { id: b }, stopper.signal);
       const record = found.items[0];
-      if (record) setPlace([record.capture.service || record.capture.target, href(`targets/${record.target_id}`, { a, b })], ["Diff", ""]);
+      if (!record) return;
+      const { seen } = await get<Target>(`api/v1/targets/${record.target_id}`, {}, stopper.signal);
+      setPlace([seen.service || seen.address, href(`targets/${record.target_id}`, { a, b })], ["Diff", ""]);
     } catch (error) {
       if (!stopper.signal.aborted) replace(body, trouble(error, () => void load()));
     }

@@ -131,7 +131,7 @@ export function overview(): View {
       const order = chosen ? (state.up ? "ascending" : "descending") : "none";
       return h(
         "th",
-        { scope: "col", "aria-sort": order, class: key },
+        { scope: "col", "aria-sort": order, class: `col-${key}` },
         h("button", { class: "sort", onclick: () => change(chosen ? { up: !state.up } : { sort: key, up: false }) }, text, h("span", { class: `arrow ${order}`, "aria-hidden": "true" })),
       );
     };
@@ -146,18 +146,18 @@ export function overview(): View {
       {},
       h(
         "td",
-        { class: "name" },
+        { class: "col-name" },
         h("a", { class: "service", href: href(`targets/${target.id}`) }, seen.service || seen.address),
         h("span", { class: "sub" }, seen.service ? seen.address : ""),
         h("span", { class: "labels" }, ...seen.labels.map(([name, value]) => h("button", { class: "chip label", title: `Only ${name}=${value}`, onclick: () => (change({ label: `${name}=${value}` }), labels()) }, `${name}=${value}`))),
       ),
-      h("td", { class: "heap" }, course ? sparkline(course.slot_ns, course.heap_alloc, ...axis) : null, h("span", { class: "figure" }, bytes(heap))),
-      h("td", { class: "rss" }, h("span", { class: "unit-label" }, "RSS "), bytes(rss)),
-      h("td", { class: "rate" }, h("span", { class: speed !== null && speed > 0 ? "up" : "" }, speed === null ? "unknown" : rate(speed))),
-      h("td", { class: "finding" }, finding ? h("a", { class: `chip severity-${finding.severity}`, href: href(`findings/${finding.id}`), title: finding.title }, finding.severity) : h("span", { class: "none" }, hidden("none"), "–")),
+      h("td", { class: "col-heap" }, sparkline(course?.slot_ns ?? [], course?.heap_alloc ?? [], ...axis), h("span", { class: "figure" }, bytes(heap))),
+      h("td", { class: "col-rss" }, h("span", { class: "unit-label" }, "RSS "), bytes(rss)),
+      h("td", { class: "col-rate" }, h("span", { class: isNotable(speed, heap) ? "up" : "" }, speed === null ? "unknown" : rate(speed))),
+      h("td", { class: "col-finding" }, finding ? h("a", { class: `chip severity-${finding.severity}`, href: href(`findings/${finding.id}`), title: finding.title }, finding.severity) : h("span", { class: "none" }, hidden("none"), "–")),
       h(
         "td",
-        { class: "age" },
+        { class: "col-age" },
         captured === null ? "never" : ago(captured, now),
         target.last_failure ? h("span", { class: "failing", title: target.last_failure }, "failing: ", target.last_failure) : null,
       ),
@@ -167,6 +167,11 @@ export function overview(): View {
   void load();
   const timer = window.setInterval(() => !document.hidden && draw(), 15_000);
   return { element, refresh: debounce(() => void load(), 400), stop: () => (clearInterval(timer), stopper.abort()) };
+}
+
+/** Whether the heap would grow by a tenth within an hour: what the eye should fall on. */
+function isNotable(speed: number | null, heap: number | null): boolean {
+  return speed !== null && heap !== null && speed * 3600 > 0.1 * heap;
 }
 
 function line(target: Target, course: Course | null, findings: StoredFinding[]): Line {
