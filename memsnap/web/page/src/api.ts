@@ -97,10 +97,10 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
 
 
 /** Asks for a change of state, as this page: other sites cannot send the header. */
-export async function post(path: string, body: unknown = {}): Promise<Response> {
+export async function post(path: string, body: unknown = {}, token = ""): Promise<Response> {
   return ask(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json", "X-Memsnap": "page" },
+    headers: { "Content-Type": "application/json", "X-Memsnap": "page", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(body),
   });
 }

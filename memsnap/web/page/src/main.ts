@@ -5,7 +5,7 @@ import { follow } from "./live.ts";
 import { route } from "./state.ts";
 import { startTheme } from "./theme.ts";
 import { diff } from "./views/diff.ts";
-import { findings } from "./views/findings.ts";
+import { finding, findings } from "./views/findings.ts";
 import { overview } from "./views/overview.ts";
 import { empty, mount, put, setPlace, type View } from "./views/shell.ts";
 import { target } from "./views/target.ts";
@@ -18,7 +18,8 @@ function open(): View {
   if (!name) return overview();
   if (name === "targets" && /^\d+$/.test(id ?? "")) return target(Number(id));
   if (name === "diff") return diff();
-  if (name === "findings") return findings();
+  if (name === "findings" && !id) return findings();
+  if (name === "findings" && /^\d+$/.test(id)) return finding(Number(id));
   setPlace(["Not found", ""]);
   return { element: empty("There is no such view", h("p", {}, "The link may be cut off or mistyped."), h("a", { class: "button", href: "#/" }, "All targets")) };
 }

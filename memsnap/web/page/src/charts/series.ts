@@ -100,7 +100,7 @@ export class SeriesChart {
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.08] } },
       axes: [
-        { ...axis, size: 30, space: 100, values: clock },
+        { ...axis, size: 26, space: 100, values: clock },
         { ...axis, size: 64, ...(input.unit === "bytes" ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => write(tick)) },
       ],
       series: [

@@ -5,7 +5,7 @@ import { sparkline } from "../charts/sparkline.ts";
 import { debounce, h, hidden, replace } from "../dom.ts";
 import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
 import { href, keep, route } from "../state.ts";
-import { worst, type StoredFinding, findingsByTarget, severityRank } from "../findings.ts";
+import { findingsByTarget, severityRank, worst, type StoredFinding } from "../findings.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["1h", "6h", "24h", "7d"];
@@ -154,7 +154,7 @@ export function overview(): View {
       h("td", { class: "col-heap" }, sparkline(course?.slot_ns ?? [], course?.heap_alloc ?? [], ...axis), h("span", { class: "figure" }, bytes(heap))),
       h("td", { class: "col-rss" }, h("span", { class: "unit-label" }, "RSS "), bytes(rss)),
       h("td", { class: "col-rate" }, h("span", { class: isNotable(speed, heap) ? "up" : "" }, speed === null ? "unknown" : rate(speed))),
-      h("td", { class: "col-finding" }, finding ? h("a", { class: `chip severity-${finding.severity}`, href: href(`findings/${finding.id}`), title: finding.title }, finding.severity) : h("span", { class: "none" }, hidden("none"), "–")),
+      h("td", { class: "col-finding" }, finding ? h("a", { class: `chip severity-${finding.severity}`, href: href(`findings/${finding.id}`), title: finding.document.title }, finding.severity) : h("span", { class: "none" }, hidden("none"), "–")),
       h(
         "td",
         { class: "col-age" },

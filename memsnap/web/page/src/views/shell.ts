@@ -3,6 +3,7 @@
 import { h, replace, type Child } from "../dom.ts";
 import { Problem } from "../api.ts";
 import { themeSwitch } from "../theme.ts";
+import { tokenForm } from "./session.ts";
 
 /** A view in the making: what to show, and what to stop when another takes its place. */
 export interface View {
@@ -51,6 +52,7 @@ export function put(element: HTMLElement): void {
 /** What went wrong and what to do. */
 export function trouble(error: unknown, again?: () => void): HTMLElement {
   const problem = error instanceof Problem ? error : null;
+  if (problem?.status === 401) return tokenForm(() => location.reload());
   const message = error instanceof Error ? error.message : String(error);
   return h(
     "div",

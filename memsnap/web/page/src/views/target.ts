@@ -1,13 +1,13 @@
 // One target over time: choose two of its captures and see what changed between them.
 
-import { get, type Failure, type Page, type Series, type Target } from "../api.ts";
+import { get, post, Problem, type Failure, type Page, type Series, type Target } from "../api.ts";
 import { SeriesChart, type ChartInput, type Mark } from "../charts/series.ts";
 import { announce, debounce, h, replace } from "../dom.ts";
 import { ago, bytes, duration, fromNs, moment, shortType } from "../format.ts";
 import { href, keep, route } from "../state.ts";
 import { Diff, type DiffDocument } from "../diff/model.ts";
 import { command } from "../diff/stack.ts";
-import { findingsByTarget } from "../findings.ts";
+import { findingsByTarget, isMuted, type StoredFinding } from "../findings.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["15m", "1h", "6h", "24h", "7d", "30d"];
@@ -32,6 +32,7 @@ export function target(id: number): View {
   let series: Series | null = null;
   let layer: SeriesChart | null = null; // of types or functions
   const stopper = new AbortController();
+  const said = h("span", { class: "note", role: "status" });
   const element = h(
     "div",
     { class: "target" },
@@ -41,6 +42,9 @@ export function target(id: number): View {
       title,
       labels,
       h("span", { class: "spring" }),
+      said,
+      h("button", { onclick: () => void captureNow() }, "Capture now"),
+      h("button", { onclick: () => void captureNow() }, "Capture now"),
       h("select", { "aria-label": "Time span", onchange: (event: Event) => ((state.span = (event.target as HTMLSelectElement).value), keep({ span: state.span }), void load()) }, ...SPANS.map((span) => h("option", { value: span, selected: span === state.span }, `last ${span}`))),
     ),
     notes,
@@ -70,6 +74,17 @@ export function target(id: number): View {
     }
   }
 
+  async function captureNow(): Promise<void> {
+    replace(said, "Capturing…");
+    try {
+      await post(`api/v1/targets/${id}/captures`);
+      replace(said, "Captured.");
+      await load();
+    } catch (error) {
+      replace(said, error instanceof Problem ? `${error.detail} ${error.hint}` : String(error));
+    }
+  }
+
   function name({ seen }: Target): void {
     const text = seen.service || seen.address;
     title.textContent = text;
@@ -82,12 +97,12 @@ export function target(id: number): View {
       get<Page<Failure>>(`api/v1/targets/${id}/failures`, { limit: 1 }, stopper.signal).catch(() => null),
       findingsByTarget(stopper.signal).catch(() => new Map()),
     ]);
-    const open = byTarget.get(id) ?? [];
+    const open = ((byTarget as Map<number, StoredFinding[]>).get(id) ?? []).filter((each) => each.course.state !== "resolved" && !isMuted(each));
     const last = failures?.items[0];
     replace(
       notes,
       record.last_failure ? h("p", { class: "banner warn" }, h("strong", {}, "Captures fail: "), record.last_failure, last ? ` (${ago(fromNs(last.at_ns), Date.now())})` : "") : null,
-      ...open.map((finding: { id: number; severity: string; title: string }) => h("p", { class: "banner" }, h("span", { class: `chip severity-${finding.severity}` }, finding.severity), " ", h("a", { href: href(`findings/${finding.id}`) }, finding.title))),
+      ...open.map((finding) => h("p", { class: "banner" }, h("span", { class: `chip severity-${finding.severity}` }, finding.severity), " ", h("a", { href: href(`findings/${finding.id}`) }, finding.document.title))),
     );
   }
 
