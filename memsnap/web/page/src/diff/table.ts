@@ -32,6 +32,7 @@ export class DiffTable {
   private by: Grouping = "site";
   private scale = 1;
   private frame = 0;
+  private height = 50; // of a row, CSS pixels
 
   constructor(private readonly events: TableEvents) {
     this.head = h("div", { class: "row head", role: "row", "aria-rowindex": 1 });
@@ -51,7 +52,10 @@ export class DiffTable {
       this.space,
     );
     this.element = this.scroller;
-    new ResizeObserver(() => this.redraw()).observe(this.scroller);
+    new ResizeObserver(() => {
+      this.height = parseFloat(getComputedStyle(this.scroller).getPropertyValue("--row"));
+      this.redraw();
+    }).observe(this.scroller);
   }
 
   /** Shows rows of a table in this order. */
@@ -85,10 +89,6 @@ export class DiffTable {
     };
     const verdict = header("confidence", "Verdict", "Sure growth first", "verdict-cell");
     return [header("name", this.by[0].toUpperCase() + this.by.slice(1), "By name", "what"), verdict, ...COLUMNS.map(([key, text, title]) => header(key, text, title, `number ${key}-cell`))];
-  }
-
-  private get height(): number {
-    return parseFloat(getComputedStyle(this.scroller).getPropertyValue("--row")) || 46;
   }
 
   private redraw(): void {

@@ -44,7 +44,6 @@ export function target(id: number): View {
       h("span", { class: "spring" }),
       said,
       h("button", { onclick: () => void captureNow() }, "Capture now"),
-      h("button", { onclick: () => void captureNow() }, "Capture now"),
       h("select", { "aria-label": "Time span", onchange: (event: Event) => ((state.span = (event.target as HTMLSelectElement).value), keep({ span: state.span }), void load()) }, ...SPANS.map((span) => h("option", { value: span, selected: span === state.span }, `last ${span}`))),
     ),
     notes,
