@@ -15,7 +15,15 @@ from memsnap.report.columns import columns_document
 TEMPLATE = Path(__file__).parent.parent / "web" / "static" / "report.html"
 _DATA = "{{data}}"
 # What could end a script element, or begin a comment that hides its end; JSON reads them the same.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = str.maketrans(
+    {
+        "<": "\\u003c",
+        ">": "\\u003e",
+        "&": "\\u0026",
+        "\u2028": "\\u2028",
+        "\u2029": "\\u2029",
+    }
+)
 
 
 def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
@@ -36,7 +44,7 @@ def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
 def _as_script(document: dict[str, object]) -> str:
     """Return a document as JSON that may stand in a script element, whatever its names hold."""
     text = msgspec.json.encode(_plain(document)).decode()
-    return text.translate(str.maketrans(_ESCAPES))
+    return text.translate(_ESCAPES)
 
 
 def _plain(value: object) -> object:

@@ -43,9 +43,7 @@ async def first_slot(db: Database, *, since_ns: int) -> int | None:
     return min(found, default=None)
 
 
-async def courses(
-    db: Database, *, since_ns: int, until_ns: int, steps: int
-) -> dict[int, Course]:
+async def courses(db: Database, *, since_ns: int, until_ns: int, steps: int) -> dict[int, Course]:
     """Return how each active target went from `since_ns` to `until_ns`, by its id.
 
     Targets without a capture are left out.

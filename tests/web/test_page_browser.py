@@ -170,9 +170,7 @@ def test_the_keyboard_alone_chooses_a_row_and_shows_its_stack(
     assert "go tool pprof" in panel.inner_text()
 
 
-def test_the_command_of_the_stack_panel_runs(
-    open_page: Callable[..., Watched], site: Site, go: Go
-):
+def test_the_command_of_the_stack_panel_runs(open_page: Callable[..., Watched], site: Site, go: Go):
     page = open_page(site.diff + "&row=0").page
     command = page.locator(".stack .command code").inner_text()
     assert command.startswith("go tool pprof ")

