@@ -5,12 +5,14 @@ step of its time axis, each found through the index.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import CTE, BigInteger, func, literal, select, true, union_all
 
 from memsnap.storage.database import Database
+from memsnap.storage.idlists import among
 from memsnap.storage.tables import snapshots, targets
 
 Number = int | None
@@ -43,6 +45,13 @@ async def first_slot(db: Database, *, since_ns: int) -> int | None:
     return min(found, default=None)
 
 
+async def active_targets(db: Database) -> int:
+    """Return how many targets some discovery finds."""
+    query = select(func.count()).select_from(targets).where(targets.c.retired_ns.is_(None))
+    async with db.connect() as connection:
+        return int((await connection.execute(query)).scalar_one())
+
+
 async def courses(db: Database, *, since_ns: int, until_ns: int, steps: int) -> dict[int, Course]:
     """Return how each active target went from `since_ns` to `until_ns`, by its id.
 
@@ -50,31 +59,29 @@ async def courses(db: Database, *, since_ns: int, until_ns: int, steps: int) -> 
     """
     step_ns = max((until_ns - since_ns) // steps, 1)
     starts = _starts(since_ns, step_ns, steps)
-    own, slot = targets.c, snapshots.c.slot_ns
+    own, slot, number = targets.c, snapshots.c.slot_ns, snapshots.c.id
+    here = select(number).where(snapshots.c.target_id == own.id)
     first = (
-        select(func.min(slot))
-        .where(snapshots.c.target_id == own.id)
-        .where(slot >= starts.c.at_ns, slot < starts.c.at_ns + step_ns)
+        here.where(slot >= starts.c.at_ns, slot < starts.c.at_ns + step_ns)
+        .order_by(slot)
+        .limit(1)
         .scalar_subquery()
     )
-    last = select(func.max(slot)).where(snapshots.c.target_id == own.id).scalar_subquery()
+    last = here.order_by(slot.desc()).limit(1).scalar_subquery()
     active = own.retired_ns.is_(None)
     wanted = union_all(
-        select(own.id.label("target_id"), first.label("slot_ns"))
-        .select_from(targets.join(starts, true()))  # every target with every step
-        .where(active),
-        select(own.id, last).where(active),
-    ).subquery()
-    row = snapshots.c
-    query = (
-        select(row.target_id, row.slot_ns, row.process_id, row.go_heap_alloc, row.os_rss)
-        .join(
-            wanted,
-            (wanted.c.target_id == row.target_id) & (wanted.c.slot_ns == row.slot_ns),
-        )
-        .order_by(row.slot_ns)
+        select(first).select_from(targets.join(starts, true())).where(active),
+        select(last).where(active),
     )
+    row = snapshots.c
     async with db.connect() as connection:
+        # Two queries: in one, SQLite reads the whole table to join with what is found here.
+        ids = {found for (found,) in await connection.execute(wanted) if found is not None}
+        query = (
+            select(row.target_id, row.slot_ns, row.process_id, row.go_heap_alloc, row.os_rss)
+            .where(among(connection, number, ids))
+            .order_by(slot)
+        )
         return _by_target((await connection.execute(query)).all())
 
 
@@ -85,17 +92,18 @@ def _starts(since_ns: int, step_ns: int, steps: int) -> CTE:
     return first.union_all(select(first.c.at_ns + step_ns).where(first.c.at_ns < last_ns))
 
 
-def _by_target(rows: Iterable[tuple[int, int, int, Number, Number]]) -> dict[int, Course]:
-    kept: dict[int, dict[int, tuple[int, int, Number, Number]]] = defaultdict(dict)
+def _by_target(rows: Sequence[Any]) -> dict[int, Course]:
+    by_target: dict[int, list[Any]] = defaultdict(list)
     for target_id, *rest in rows:
-        kept[target_id][rest[0]] = tuple(rest)  # the last capture may begin a step as well
-    return {
-        target_id: Course(
+        by_target[target_id].append(rest)
+    courses = {}
+    for target_id, found in by_target.items():
+        slot_ns, process_id, heap_alloc, rss = zip(*found, strict=True)
+        courses[target_id] = Course(
             target_id=target_id,
-            slot_ns=tuple(each[0] for each in found.values()),
-            process_id=tuple(each[1] for each in found.values()),
-            heap_alloc=tuple(each[2] for each in found.values()),
-            rss=tuple(each[3] for each in found.values()),
+            slot_ns=slot_ns,
+            process_id=process_id,
+            heap_alloc=heap_alloc,
+            rss=rss,
         )
-        for target_id, found in kept.items()
-    }
+    return courses

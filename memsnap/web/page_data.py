@@ -21,7 +21,8 @@ from memsnap.units import parse_duration
 from memsnap.web.api.answers import json_answer
 from memsnap.web.api.problems import as_problems
 
-_STEPS = 48  # of a sparkline
+_MOST_STEPS, _LEAST_STEPS = 48, 16  # of a sparkline
+_POINTS = 12_000  # of all sparklines together, above which they get coarser
 _DAY_S = 86_400.0
 _LONGEST_S = 90 * _DAY_S
 _AT_ONCE = 2  # diffs that are worked on; more wait, and memory stays bounded
@@ -60,8 +61,10 @@ class _Handlers:
         since_ns = until_ns - round(span_s * 1e9)
         first_ns = await overview.first_slot(self._db, since_ns=since_ns)
         since_ns = max(since_ns, first_ns or since_ns)
+        active = await overview.active_targets(self._db)
+        steps = min(max(_POINTS // max(active, 1), _LEAST_STEPS), _MOST_STEPS)
         found = await overview.courses(
-            self._db, since_ns=since_ns, until_ns=until_ns + 1, steps=_STEPS
+            self._db, since_ns=since_ns, until_ns=until_ns + 1, steps=steps
         )
         answer = Overview(since_ns=since_ns, until_ns=until_ns, courses=tuple(found.values()))
         return json_answer(request, answer)
