@@ -34,6 +34,7 @@ SORT = click.Choice(["confidence", "growth", "after", "survived", "allocated", "
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole diff as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown for an issue.")
+@click.option("--html", "html_file", metavar="OUT", help="Also write it as one HTML file.")
 @click.option("--pprof", "pprof_file", metavar="OUT", help="Also write a pprof profile of it.")
 @click.option(
     "--fail-on",
@@ -55,6 +56,7 @@ def diff(sources: tuple[str, ...], **given: Any) -> int:
     memsnap diff a.snap b.snap
     memsnap diff a.snap b.snap --in '(*Server).handle' --by line
     memsnap diff store:shop@-1h store:shop@now
+    memsnap diff a.snap b.snap --html report.html
     memsnap diff before.pb.gz http://localhost:6060 --fail-on 'growth>5MB'
     """
     from memsnap.analysis.diff import diff as compare
@@ -68,7 +70,11 @@ def diff(sources: tuple[str, ...], **given: Any) -> int:
         from memsnap.report.export import diff_pprof
 
         options.write_out(given["pprof_file"], diff_pprof(result))
-    if given["pprof_file"] != "-":
+    if given["html_file"]:
+        from memsnap.report.html import render_html
+
+        options.write_out(given["html_file"], render_html(result).encode())
+    if "-" not in (given["pprof_file"], given["html_file"]):
         options.show(render(result, given))
     for text in crossed:
         options.say(f"memsnap: {text}")
@@ -80,8 +86,7 @@ def _check_forms(given: dict[str, Any]) -> None:
     from memsnap.errors import UsageError
 
     names = [name for name in ("json", "markdown") if given[f"as_{name}"]]
-    if given["pprof_file"] == "-":
-        names.append("pprof -")
+    names += [f"{form} -" for form in ("html", "pprof") if given[f"{form}_file"] == "-"]
     if len(names) > 1:
         raise UsageError(
             f"--{names[0]} and --{names[1]} exclude each other", hint="leave one of them out"

@@ -65,12 +65,17 @@ def _list(items: Iterator[Any]) -> Iterator[str]:
     yield "[]" if lead.startswith("[") else "\n  ]"
 
 
-def diff_document(diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE) -> dict[str, Any]:
+def diff_document(
+    diff: Diff, *, by: By = By.SITE, sort: Sort = Sort.CONFIDENCE, with_sites: bool = True
+) -> dict[str, Any]:
     """Return the document as values that JSON knows.
 
-    `sites` are the selected rows by site; a grouping other than by site adds `groups`.
+    `sites` are the selected rows by site, left out where they are not wanted; a grouping other
+    than by site adds `groups`.
     """
     document = _document(diff, by=by, sort=sort, window=None)
+    if not with_sites:
+        del document["sites"]
     return {
         key: list(value) if isinstance(value, Iterator) else value
         for key, value in document.items()

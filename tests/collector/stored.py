@@ -74,11 +74,12 @@ class Stored:
         slots = Counter((row["target_id"], row["slot_ns"]) for row in self.snapshots)
         return [slot for slot, count in slots.items() if count > 1]
 
-    def longest_pause_s(self) -> float:
+    def longest_pause_s(self, *, since_ns: int) -> float:
         """Return the longest time in which a target got no new capture, of all targets."""
-        times: dict[int, list[int]] = {row["id"]: [] for row in self.targets}
+        times: dict[int, list[int]] = {row["id"]: [since_ns] for row in self.targets}
         for row in self.snapshots:
-            times[row["target_id"]].append(row["stored_ns"])
+            if row["stored_ns"] > since_ns:
+                times[row["target_id"]].append(row["stored_ns"])
         last = max(max(each) for each in times.values())
         pauses = (pairwise([*sorted(each), last]) for each in times.values())
         return max(after - before for each in pauses for before, after in each) / 1e9

@@ -12,13 +12,12 @@ from memsnap.storage.database import Database
 
 async def found(count: int) -> dict[str, Found]:
     settings = target_settings([f"http://service-{number}:6060" for number in range(count)], {})
-    updates: list[Update] = []
+    update: asyncio.Future[Update] = asyncio.get_running_loop().create_future()
     static = Static(targets=settings.targets, collector=settings.collector, host="here")
-    following = asyncio.create_task(static.follow(updates.append))
-    while not updates:
-        await asyncio.sleep(0)
+    following = asyncio.create_task(static.follow(update.set_result))
+    listed = merge([await update])
     following.cancel()
-    return merge(updates)
+    return listed
 
 
 async def test_two_turns_at_the_same_time_lose_no_lease(store: Database) -> None:

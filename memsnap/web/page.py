@@ -1,0 +1,72 @@
+"""The web page: files that the build has made, served with headers that let nothing else in."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+STATIC = Path(__file__).parent / "static"
+BUILD_COMMAND = "npm --prefix memsnap/web/page run rebuild"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # asked for again each time; mostly answered with 304
+}
+_FILES = {
+    "app.js": "text/javascript",
+    "app.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
+_NOT_BUILT = (
+    "memsnap serves its API here; the page is not built.\n\n"
+    f"In a checkout of the sources, with node:  {BUILD_COMMAND}\n"
+    "Or install a released wheel, which has it:  pip install memsnap\n"
+)
+
+
+def add_page(app: web.Application, static: Path = STATIC) -> None:
+    """Add `/` and the files that it asks for; the page finds its views in the URL's fragment.
+
+    Where the page is not built, `/` says so and how to build it.
+    """
+
+    async def index(_: web.Request) -> web.StreamResponse:
+        if not is_built(static):
+            return web.Response(text=_NOT_BUILT, status=503, headers=_HEADERS)
+        return _file(static / "index.html", "text/html")
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        path = static / name
+        if name not in _FILES or not path.is_file():
+            raise web.HTTPNotFound
+        return _file(path, _FILES[name])
+
+    app.router.add_get("/", index)
+    app.router.add_get("/static/{name}", file)
+
+
+def is_built(static: Path = STATIC) -> bool:
+    """Whether the page's files are there."""
+    return all((static / name).is_file() for name in ("index.html", *_FILES))
+
+
+def _file(path: Path, content_type: str) -> web.FileResponse:
+    answer = web.FileResponse(path, headers=_HEADERS)
+    answer.content_type = content_type
+    answer.charset = "utf-8"
+    return answer

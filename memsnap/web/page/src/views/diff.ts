@@ -1,0 +1,62 @@
+// The diff of two captures of a daemon.
+
+import { get, type Page, type Target } from "../api.ts";
+import { h, replace } from "../dom.ts";
+import { href, route } from "../state.ts";
+import { Diff, type DiffDocument } from "../diff/model.ts";
+import { DiffView } from "../diff/view.ts";
+import { loading, setPlace, trouble, type View } from "./shell.ts";
+
+interface SnapshotRecord {
+  id: number;
+  target_id: number;
+}
+
+export function diff(): View {
+  const { query } = route();
+  const [a, b] = [query.get("a") ?? "", query.get("b") ?? ""];
+  setPlace(["Diff", ""]);
+  const stopper = new AbortController();
+  const body = h("div", {}, loading("Comparing the captures…"));
+  const element = h("div", {}, h("h1", { class: "sr-only" }, "Diff"), body);
+  const at = (snapshot: string, form: string) => `${new URL("api/v1/snapshots/", document.baseURI).href}${snapshot}/${form}`;
+  let types: Promise<string[]> | null = null;
+
+  async function fetched(focus: string): Promise<Diff> {
+    const document = await get<DiffDocument>("api/page/diff", { a, b, focus, in: query.get("in"), package: query.get("package"), file: query.get("file") }, stopper.signal);
+    const found = new Diff(document);
+    if (!focus) types ??= Promise.resolve(names(found));
+    return found;
+  }
+
+  function downloads(snapshot: string): HTMLElement {
+    return h("p", { class: "downloads" }, h("a", { class: "download", href: at(snapshot, "snap"), download: true }, "Download .snap"), h("a", { class: "download", href: at(snapshot, "pprof"), download: true }, "pprof"));
+  }
+
+  async function load(): Promise<void> {
+    const view = new DiffView({
+      load: fetched,
+      types: () => (types ??= fetched("").then(names)),
+      sources: { before: at(a, "pprof"), after: at(b, "pprof") },
+      links: { before: downloads(a), after: downloads(b) },
+    });
+    try {
+      await view.start();
+      replace(body, view.element);
+      const found = await get<Page<SnapshotRecord>>("api/v1/snapshots", { id: b }, stopper.signal);
+      const record = found.items[0];
+      if (!record) return;
+      const { seen } = await get<Target>(`api/v1/targets/${record.target_id}`, {}, stopper.signal);
+      setPlace([seen.service || seen.address, href(`targets/${record.target_id}`, { a, b })], ["Diff", ""]);
+    } catch (error) {
+      if (!stopper.signal.aborted) replace(body, trouble(error, () => void load()));
+    }
+  }
+
+  void load();
+  return { element, stop: () => stopper.abort() };
+}
+
+function names(diff: Diff): string[] {
+  return diff.table("type").type.map((place) => diff.text(place)).filter(Boolean);
+}

@@ -1,0 +1,56 @@
+"""The files of the page, and what they let in."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from memsnap.web.page import BUILD_COMMAND, CONTENT_SECURITY_POLICY, add_page
+
+NAMES = ("index.html", "app.js", "app.css", "icon.svg")
+
+
+@pytest.fixture
+def static(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "report.html").write_text("a template, not for browsers")
+    return tmp_path
+
+
+async def answer(static: Path, path: str) -> tuple[int, str, dict[str, str]]:
+    app = web.Application()
+    add_page(app, static)
+    async with TestClient(TestServer(app)) as client, client.get(path) as got:
+        return got.status, await got.text(), dict(got.headers)
+
+
+async def test_the_page_is_at_the_root(static: Path):
+    status, text, headers = await answer(static, "/")
+    assert (status, text) == (200, "index.html")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+async def test_nothing_inline_and_nothing_from_elsewhere_may_run(static: Path):
+    for path in ("/", "/static/app.js", "/static/app.css"):
+        _, _, headers = await answer(static, path)
+        policy = headers["Content-Security-Policy"]
+        assert policy == CONTENT_SECURITY_POLICY
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "name", ["report.html", "nothing.js", "..%2f..%2fpyproject.toml", "%2e%2e/page.py"]
+)
+async def test_only_the_files_that_the_page_asks_for_are_there(static: Path, name: str):
+    status, _, _ = await answer(static, f"/static/{name}")
+    assert status == 404
+
+
+async def test_a_page_that_is_not_built_says_how_to_build_it(tmp_path: Path):
+    status, text, _ = await answer(tmp_path, "/")
+    assert status == 503
+    assert BUILD_COMMAND in text
