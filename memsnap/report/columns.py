@@ -58,7 +58,7 @@ class _Texts:
         """Return indices of `strings` as places of this document; -1 stays."""
         used, inverse = np.unique(places, return_inverse=True)
         moved = [self.add(strings[at]) if at >= 0 else -1 for at in used.tolist()]
-        return np.array(moved, dtype=np.int64)[inverse.reshape(-1)].tolist()  # type: ignore[no-any-return]
+        return np.array(moved, dtype=np.int64)[inverse.reshape(-1)].tolist()
 
 
 class _Tree:
@@ -74,7 +74,7 @@ class _Tree:
 
     def leaves(self, rows: Int64s) -> list[int]:
         """Return the leaf of each row of the alignment."""
-        return self._leaves[rows].tolist()  # type: ignore[no-any-return]
+        return self._leaves[rows].tolist()
 
     def document(self, texts: _Texts) -> dict[str, Any]:
         """Return the nodes and the frames that they stand for."""
