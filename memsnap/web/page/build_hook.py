@@ -87,6 +87,6 @@ def _with_node() -> dict[str, str]:
 def _told(arguments: tuple[str, ...], reason: str) -> str:
     return (
         f"memsnap's web page was not built: npm {arguments[0]} failed:\n{reason}\n"
-        f"memsnap works without it, and serves its API alone ({_SKIP}=1 does not try); an sdist has "
-        "it built in."
+        f"memsnap works without it, and serves its API alone ({_SKIP}=1 does not try); an sdist "
+        "has it built in."
     )
