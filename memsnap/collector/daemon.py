@@ -108,6 +108,7 @@ class Daemon:
             settings.judging,
             keep_for_s=settings.retention.daily_for_s,
             busy=self._is_behind,
+            feed=self.feed,
         )
         self._courier = Courier(db, self.metrics, environment, owner=self.owner, settings=settings)
         self._fetcher = Fetcher(per_host=settings.collector.per_host)

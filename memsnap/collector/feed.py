@@ -22,7 +22,7 @@ class Kind(Enum):
     HELLO = "hello"  # to this listener: from here on it hears everything
     CAPTURE = "capture"  # is in the store
     FAILURE = "failure"  # a capture that was due could not be had
-    FINDING = "finding"  # is new, or changed
+    FINDING = "finding"  # of the target, one or several: new, or resolved
     LOST = "lost"  # to this listener: it was too slow, and something was not told
 
 
@@ -30,14 +30,13 @@ class Kind(Enum):
 class Event:
     """One thing that happened; `at_ns` is the slot, or the moment.
 
-    `snapshot_id` is that of a capture, `finding_id` that of a finding; `detail` is a sentence.
+    `snapshot_id` is that of a capture; `detail` says more in words.
     """
 
     kind: Kind
     at_ns: int
     target_id: int | None = None
     snapshot_id: int | None = None
-    finding_id: int | None = None
     detail: str = ""
 
 

@@ -14,6 +14,7 @@ from memsnap.analysis.diff import diff
 from memsnap.analysis.finding import Severity
 from memsnap.analysis.findings import find
 from memsnap.collector import logs
+from memsnap.collector.feed import Event, Feed, Kind
 from memsnap.collector.fingerprints import fingerprints, stable_function
 from memsnap.collector.metrics import Metrics
 from memsnap.collector.windows import LEAST, may_grow, window
@@ -57,6 +58,7 @@ class Judge:
     settings: JudgingSettings
     keep_for_s: float
     busy: Callable[[], bool]
+    feed: Feed
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _cases: dict[int, _Case] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -172,6 +174,11 @@ class Judge:
         after, now_ns = self.settings.resolve_after, time.time_ns()
         outcome = await judged(self.db, judgement, resolve_after=after, now_ns=now_ns)
         self.changed.set()
+        if any(outcome):
+            words = f"{outcome[0]} new, {outcome[1]} resolved"
+            self.feed.publish(
+                Event(kind=Kind.FINDING, at_ns=now_ns, target_id=judgement.target_id, detail=words)
+            )
         return outcome
 
     async def _may_be_skipped(

@@ -9,6 +9,7 @@ from memsnap.collector.daemon import Daemon
 from memsnap.web.access.guard import Guard
 from memsnap.web.api.answers import json_answer
 from memsnap.web.api.diffs import Diffs
+from memsnap.web.api.findings import Findings
 from memsnap.web.api.live import Live
 from memsnap.web.api.openapi import openapi
 from memsnap.web.api.parameters import Values, read_values
@@ -43,7 +44,9 @@ def add_api(app: web.Application, archive: Archive, others: Sequence[object] = (
 
 def add_whole_api(app: web.Application, archive: Archive, daemon: Daemon, guard: Guard) -> None:
     """Add all that stands in the table."""
-    add_api(app, archive, [Live(daemon, archive), SessionHandlers(guard)])
+    add_api(
+        app, archive, [Live(daemon, archive), Findings(daemon.db, guard), SessionHandlers(guard)]
+    )
 
     async def leaving(_: web.Application) -> None:
         daemon.feed.end()

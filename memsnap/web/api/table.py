@@ -14,9 +14,10 @@ from memsnap.report.export import Value
 from memsnap.report.flame_document import MOST_NODES, FlameDocument
 from memsnap.report.table_document import MOST_TABLE_ROWS, TableDocument
 from memsnap.storage.records import FailureRecord, SnapshotRecord, TargetRecord
+from memsnap.storage.sightings import State
 from memsnap.web.api import forms
 from memsnap.web.api.parameters import Parameter
-from memsnap.web.api.values import Captured, SessionState, TypeGrowth
+from memsnap.web.api.values import Captured, FindingView, SessionState, TypeGrowth
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -353,6 +354,66 @@ _LIVE = (
     ),
 )
 
+_FINDING = f"/api/v1/findings/{NUMBER}"
+_FINDINGS = (
+    Route(
+        name="findings",
+        path="/api/v1/findings",
+        about="List findings, those seen last first.",
+        parameters=(
+            _TARGET,
+            Parameter(
+                name="state",
+                form=forms.choice(*(state.value for state in State)),
+                about="In one of these states.",
+                many=True,
+            ),
+            _text("verdict", "Of this verdict: leak, ..."),
+            _text("function", "With this in the name of their function."),
+            _limit(100),
+        ),
+        answers=_json(Page[FindingView]),
+        tag="findings",
+    ),
+    Route(
+        name="finding",
+        path=_FINDING,
+        about="Describe one finding, with the captures that it rests on.",
+        answers=_json(FindingView),
+        refusals=_MISSING,
+        tag="findings",
+    ),
+    *(
+        Route(
+            name=f"{word}_finding",
+            method="POST",
+            path=f"{_FINDING}/{word}",
+            about=about,
+            parameters=parameters,
+            answers=_json(FindingView),
+            refusals=_MISSING,
+            scope=Scope.WRITE,
+            cached=False,
+            tag="findings",
+        )
+        for word, about, parameters in (
+            (
+                "mute",
+                "Let nobody be told of a finding; it goes on being judged.",
+                (
+                    Parameter(
+                        name="until",
+                        form=forms.moment(),
+                        about="When the mute ends; never if it is left out.",
+                    ),
+                ),
+            ),
+            ("unmute", "End the mute of a finding.", ()),
+            ("resolve", "Say that a finding is done with.", ()),
+        )
+    ),
+)
+
 _SESSIONS = (
     Route(
         name="session",
@@ -390,6 +451,6 @@ _SESSIONS = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_STORED, *_DIFFS, *_LIVE, *_SESSIONS)
+ROUTES: tuple[Route, ...] = (*_STORED, *_DIFFS, *_FINDINGS, *_LIVE, *_SESSIONS)
 COMPONENTS = (Problem,)
 """Schemas that no route names by itself."""

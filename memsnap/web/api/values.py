@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from memsnap.config.settings import Scope
 from memsnap.storage.records import SnapshotRecord
+from memsnap.storage.sightings import FindingRecord, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,15 @@ class TypeGrowth:
     type: str
     before_bytes: int
     after_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A finding and its state as people see it; `snapshots` are the captures that it rests on.
+
+    Those are there for a single finding alone.
+    """
+
+    state: State
+    finding: FindingRecord
+    snapshots: tuple[int, ...] | None = None

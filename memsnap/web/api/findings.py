@@ -1,0 +1,94 @@
+"""Findings over HTTP: listed, described, muted and resolved."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from memsnap.archive.errors import NotFound
+from memsnap.archive.values import Page
+from memsnap.errors import UsageError
+from memsnap.storage.database import Database
+from memsnap.storage.findings import FindingFilter, cited, find, mute, resolve, unmute
+from memsnap.storage.sightings import FindingRecord
+from memsnap.web.access.guard import Guard
+from memsnap.web.api.answers import json_answer
+from memsnap.web.api.parameters import Values
+from memsnap.web.api.queries import path_number
+from memsnap.web.api.values import FindingView
+
+_MOST = 10_000  # findings that a filter by state looks through
+_NOBODY = "somebody without a token"
+
+
+class Findings:
+    """The handlers."""
+
+    def __init__(self, db: Database, guard: Guard) -> None:
+        self._db = db
+        self._guard = guard
+
+    async def findings(self, request: web.Request, values: Values) -> web.Response:
+        """List findings, those seen last first."""
+        states, target = values["state"], values["target"]
+        wanted = FindingFilter(
+            target_ids=None if target is None else (target,),
+            verdict=values["verdict"],
+            function=values["function"],
+            limit=_MOST if states else values["limit"],
+        )
+        views = [_view(each) for each in await find(self._db, wanted)]
+        meant = [each for each in views if not states or each.state.value in states]
+        return await json_answer(request, Page(items=tuple(meant[: values["limit"]])))
+
+    async def finding(self, request: web.Request, _: Values) -> web.Response:
+        """Describe one finding."""
+        return await json_answer(request, await self._described(request))
+
+    async def mute_finding(self, request: web.Request, values: Values) -> web.Response:
+        """Let nobody be told of it."""
+        with _there():
+            await mute(
+                self._db,
+                path_number(request.match_info["id"]),
+                until_ns=values["until"],
+                by=self._who(request),
+            )
+        return await json_answer(request, await self._described(request))
+
+    async def unmute_finding(self, request: web.Request, _: Values) -> web.Response:
+        """End a mute."""
+        with _there():
+            await unmute(self._db, path_number(request.match_info["id"]))
+        return await json_answer(request, await self._described(request))
+
+    async def resolve_finding(self, request: web.Request, _: Values) -> web.Response:
+        """Say that it is done with."""
+        number, now_ns = path_number(request.match_info["id"]), time.time_ns()
+        with _there():
+            await resolve(self._db, number, by=self._who(request), now_ns=now_ns)
+        return await json_answer(request, await self._described(request))
+
+    def _who(self, request: web.Request) -> str:
+        return self._guard.caller(request).name or _NOBODY
+
+    async def _described(self, request: web.Request) -> FindingView:
+        number = path_number(request.match_info["id"])
+        found = await find(self._db, FindingFilter(ids=(number,), limit=1))
+        if not found:
+            raise NotFound(f"there is no finding {number}", hint="/api/v1/findings lists them")
+        return _view(found[0], snapshots=tuple(await cited(self._db, number)))
+
+
+def _view(record: FindingRecord, *, snapshots: tuple[int, ...] | None = None) -> FindingView:
+    return FindingView(state=record.state(time.time_ns()), finding=record, snapshots=snapshots)
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    """Turn what the store says of an unknown finding into NotFound."""
+    try:
+        yield
+    except UsageError as error:
+        raise NotFound(error.message, hint="/api/v1/findings lists them") from error
