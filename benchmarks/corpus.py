@@ -81,9 +81,10 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 def _score(given: argparse.Namespace) -> int:
     import corpus_score as scorer
     import corpus_store
-    from corpus_findings import findings
     from pprof_oracle import Pprof
     from toolchains import current
+
+    from memsnap.api import findings
 
     pprof = None if given.no_pprof else Pprof.of(current())
     with corpus_store.opened(*given.places) as found:

@@ -37,7 +37,8 @@ def recorded_long() -> Iterator[list["Recording"]]:
 @pytest.fixture(scope="session")
 def scored(recorded: list["Recording"]) -> list["Score"]:
     """What memsnap says of each recording; without pprof's view of it."""
-    from corpus_findings import findings
     from corpus_score import scores
+
+    from memsnap.api import findings
 
     return list(scores(recorded, findings, None))

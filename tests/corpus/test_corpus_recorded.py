@@ -126,3 +126,18 @@ def test_a_service_is_recorded_with_its_truth(go, tmp_path):
     assert recording.grown_bytes > 0
     assert first.capture.process.pid == last.capture.process.pid
     assert last.capture.types is not None
+
+
+def test_leaks_are_found_at_both_rates_and_none_is_made_up(scored):
+    found = {
+        rate: sum(one.leak_first for one in scored if one.recording.rate == rate) / len(RELEASES)
+        for rate in ("350K", "35K")
+    }
+    assert found["350K"] >= LEAKS * 13 / 14
+    assert found["35K"] >= LEAKS * 8 / 14
+    assert sum(len(one.false_leaks) for one in scored) <= 1
+
+
+def test_healthy_services_get_their_right_names(scored):
+    healthy = [one for one in scored if not one.recording.leaks]
+    assert [one.recording.name for one in healthy if not one.right] == []
