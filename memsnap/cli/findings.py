@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 
 FOUND = 3
 """The exit code where `--fail-on-leak` is given and a leak is found."""
@@ -16,6 +16,7 @@ FOUND = 3
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown for an issue.")
 @click.option("--fail-on-leak", is_flag=True, help="Exit with 3 if a leak is found.")
+@stores.store_options_beside_access
 @options.access_options  # fmt: skip
 def findings(sources: tuple[str, ...], **given: Any) -> int:
     """Say what leaks, how fast, why, how sure that is, and what to change.
@@ -27,6 +28,7 @@ def findings(sources: tuple[str, ...], **given: Any) -> int:
     \b
     memsnap capture -p PID --count 5 --interval 10s -o shop.snap
     memsnap findings shop-*.snap
+    memsnap findings store:shop@-1h..now
     """
     from memsnap.analysis.diff import diff
     from memsnap.analysis.finding import Cause

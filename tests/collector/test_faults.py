@@ -92,7 +92,8 @@ def test_five_hundred_targets_of_which_half_are_dead_leave_the_others_their_slot
 
     found = stored(daemon)
     assert [found.gaps(address, interval_s=20) for address in live] == [[]] * 250
-    assert all(found.causes(address) == {"unreachable"} for address in dead)
+    # At the start all are due at once, and a visit may take until the next slot.
+    assert all({"unreachable"} <= found.causes(each) <= {"unreachable", "overrun"} for each in dead)
     # Four slots or more each, of which a target in its backoff skips the third.
     assert 250 <= tries < 250 * 4
 
