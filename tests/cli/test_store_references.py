@@ -176,6 +176,6 @@ def test_a_stored_capture_needs_no_library_of_the_network(filled):
 def test_findings_are_told_over_a_range(filled, memsnap):
     done = memsnap("findings", "store:shop@first..last", "--json")
 
-    document = json.loads(done.stdout)
+    document = json.loads(done.out)
     assert len(document["captures"]) == len(filled.shop)
     assert isinstance(document["findings"], list)
