@@ -16,6 +16,7 @@ from memsnap.capture.access import Access
 from memsnap.capture.aio import Fetcher
 from memsnap.capture.endpoint import endpoint_of
 from memsnap.capture.exchange import get
+from memsnap.capture.failures import TimedOut
 from memsnap.capture.target import parse_target
 from memsnap.capture.visit import Options
 from memsnap.errors import FormatError, TargetError, UsageError
@@ -195,7 +196,7 @@ async def test_dead_targets_do_not_hold_up_the_others():
             outcomes = await asyncio.gather(
                 *(fetcher.run(asking(url, access[url])) for url in urls), return_exceptions=True
             )
-    assert [type(one) for one in outcomes[::2]] == [TargetError] * 20
+    assert [type(one) for one in outcomes[::2]] == [TimedOut] * 20
     assert [one.body for one in outcomes[1::2]] == [b"alive"] * 20
 
 

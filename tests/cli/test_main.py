@@ -180,6 +180,7 @@ def test_every_option_that_a_message_names_exists():
     texts = [
         node.value
         for file in Path(memsnap_package.__file__).parent.rglob("*.py")
+        if file.parent.name != "page"  # how the page is built, with options of npm
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
