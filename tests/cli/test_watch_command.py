@@ -57,7 +57,7 @@ def test_watch_ends_at_the_first_leak_where_that_is_asked_for(memsnap, service, 
 def test_a_terminal_of_80_columns_is_redrawn_and_ctrl_c_ends_with_the_report(service):
     with service("subslice", "-auto", "10ms", "-batch", "4") as running:
         text, code = in_terminal(
-            "watch", "-p", str(running.pid), "--interval", "500ms", until="1 leak: main.readBody"
+            "watch", "-p", str(running.pid), "--interval", "500ms", until="main.readBody leaks"
         )
     assert code == 0
     drawn = re.sub(r"\x1b\[[0-9;]*m", "", text)
