@@ -21,26 +21,26 @@ from urllib.request import urlopen
 
 import services
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "collector")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "collector"))
 
-import databases  # noqa: E402
-from daemons import Running, config, replaying, serving, until  # noqa: E402
+import databases
+from daemons import Running, config, replaying, serving, until
 
-from memsnap.analysis.select import Selection  # noqa: E402
-from memsnap.capture.access import DEFAULT_ACCESS  # noqa: E402
-from memsnap.capture.aio import Fetcher  # noqa: E402
-from memsnap.capture.target import parse_target  # noqa: E402
-from memsnap.capture.visit import Options, locate_steps  # noqa: E402
-from memsnap.pprof.reader import read  # noqa: E402
-from memsnap.snapshot import Snapshot  # noqa: E402
-from memsnap.storage.database import Database  # noqa: E402
-from memsnap.storage.history import site_history  # noqa: E402
-from memsnap.storage.migrate import check, upgrade  # noqa: E402
-from memsnap.storage.records import SeenTarget, Slot  # noqa: E402
-from memsnap.storage.snapshots import save  # noqa: E402
-from memsnap.storage.targets import register  # noqa: E402
-from memsnap.storage.usage import db_size  # noqa: E402
+from memsnap.analysis.select import Selection
+from memsnap.capture.access import DEFAULT_ACCESS
+from memsnap.capture.aio import Fetcher
+from memsnap.capture.target import parse_target
+from memsnap.capture.visit import Options, locate_steps
+from memsnap.pprof.reader import read
+from memsnap.snapshot import Snapshot
+from memsnap.storage.database import Database
+from memsnap.storage.history import site_history
+from memsnap.storage.migrate import check, upgrade
+from memsnap.storage.records import SeenTarget, Slot
+from memsnap.storage.snapshots import save
+from memsnap.storage.targets import register
+from memsnap.storage.usage import db_size
 
 PROFILES = 30  # recorded, a second apart
 WARM_UP_S = 5.0

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import options, stores
 from memsnap.units import format_bytes, format_count
 
 if TYPE_CHECKING:
+    from memsnap.config.settings import RetentionSettings
     from memsnap.storage.database import Database
     from memsnap.storage.pruning import PruneReport
     from memsnap.storage.usage import StoreStats
@@ -101,29 +102,21 @@ def stats(store: str, limit: int, *, as_json: bool) -> int:
 @click.option(
     "--all-for",
     type=options.duration,
-    default="2d",
-    show_default=True,
     help="Keep every capture that is younger.",
 )
 @click.option(
     "--hourly-for",
     type=options.duration,
-    default="14d",
-    show_default=True,
     help="Then one an hour until this age.",
 )
 @click.option(
     "--daily-for",
     type=options.duration,
-    default="365d",
-    show_default=True,
     help="Then one a day until this age.",
 )
 @click.option(
     "--failures-for",
     type=options.duration,
-    default="30d",
-    show_default=True,
     help="Keep the audit of failed captures until this age.",
 )
 @click.option("--max-size", type=options.size, metavar="SIZE",
@@ -131,19 +124,14 @@ def stats(store: str, limit: int, *, as_json: bool) -> int:
 def prune(store: str, *, as_json: bool, **given: Any) -> int:
     """Drop captures that are too old, as `memsnap serve` does by its [retention].
 
+    What no option says is as in the file of `memsnap --config`, else as config.example.toml has it.
     What an open finding cites stays, and so do the first and the last capture of every process,
     unless the store is too large.
     """
+    from memsnap.collector.housekeeping import policy_of
     from memsnap.storage import pruning
-    from memsnap.storage.retention import Policy
 
-    policy = Policy(
-        all_for_s=given["all_for"],
-        hourly_for_s=given["hourly_for"],
-        daily_for_s=given["daily_for"],
-        failures_for_s=given["failures_for"],
-        max_bytes=given["max_size"],
-    )
+    policy = policy_of(_retention(given))
     report = _with_store(store, lambda opened: pruning.prune(opened, policy, time.time_ns()))
     if as_json:
         _print_json(asdict(report))
@@ -165,6 +153,25 @@ def vacuum(store: str, *, as_json: bool) -> int:
     else:
         options.show(f"{format_bytes(freed)} given back.")
     return 0
+
+
+def _retention(given: dict[str, Any]) -> "RetentionSettings":
+    """Return the retention of the configuration, with what the command line says."""
+    from dataclasses import replace
+
+    from memsnap.config.settings import RetentionSettings
+
+    retention, path = RetentionSettings(), stores.config_file()
+    if path is not None:
+        from memsnap.cli.main import command_names
+        from memsnap.collector.discovery.loading import load_settings
+
+        retention = load_settings(path, other_tables=command_names()).retention
+    ages = {
+        f"{name}_s": given[name] for name in ("all_for", "hourly_for", "daily_for", "failures_for")
+    }
+    said = ages | {"max_bytes": given["max_size"]}
+    return replace(retention, **{name: value for name, value in said.items() if value is not None})
 
 
 def _with_store(url: str, work: "Callable[[Database], Awaitable[T]]", *, reads: bool = False) -> T:

@@ -25,7 +25,7 @@ class Policy:
     """
 
     all_for_s: float | None = 2 * 86_400.0
-    hourly_for_s: float | None = 14 * 86_400.0
+    hourly_for_s: float | None = 30 * 86_400.0
     daily_for_s: float | None = 365 * 86_400.0
     failures_for_s: float | None = 30 * 86_400.0
     max_bytes: int | None = None

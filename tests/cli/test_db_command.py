@@ -7,12 +7,15 @@ from dataclasses import fields
 import pytest
 from builders.captures import after, before
 
-from memsnap.cli import db
+from memsnap.collector.housekeeping import policy_of
+from memsnap.config.settings import RetentionSettings
 from memsnap.storage.database import Database
 from memsnap.storage.records import SeenTarget, Slot
 from memsnap.storage.retention import Policy
 from memsnap.storage.snapshots import save
 from memsnap.storage.targets import register
+
+AGES = ("all-for", "hourly-for", "daily-for")
 
 
 @pytest.fixture
@@ -105,14 +108,20 @@ def test_the_store_of_the_environment_is_taken(store, memsnap, monkeypatch):
     assert "0001" in memsnap("db", "current").out
 
 
-def test_the_defaults_of_pruning_are_those_of_the_policy():
-    command = db.prune
-    given = {
-        option.name: option.type(option.default)
-        for option in command.params
-        if option.name.endswith("_for")
-    }
+def test_pruning_by_hand_keeps_what_the_configuration_keeps(store, memsnap, tmp_path):
+    longer = tmp_path / "longer.toml"
+    longer.write_text("[retention]\n" + "".join(f"{name} = '40000d'\n" for name in AGES))
 
-    policy = Policy()
+    kept = memsnap("--config", str(longer), "db", "prune", "--store", store, "--json")
+    told = ["db", "prune", "--store", store, "--json", "--all-for", "1s"]
+    dropped = memsnap("--config", str(longer), *told)
+
+    assert json.loads(kept.out)["by_age"] == 0
+    assert json.loads(dropped.out)["by_age"] == 1  # of an hour, but its first and last capture
+
+
+def test_what_the_store_keeps_by_default_is_what_the_configuration_says():
+    configured, policy = policy_of(RetentionSettings()), Policy()
+
     ages = [each.name for each in fields(Policy) if each.name.endswith("_for_s")]
-    assert given == {name.removesuffix("_s"): getattr(policy, name) for name in ages}
+    assert [getattr(configured, age) for age in ages] == [getattr(policy, age) for age in ages]
