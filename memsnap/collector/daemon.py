@@ -12,15 +12,13 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from memsnap.capture.aio import Fetcher
 from memsnap.collector import logs
 from memsnap.collector.alerts.delivery import Courier
 from memsnap.collector.causes import cause_of
-from memsnap.collector.discovery.catalogue import discoveries
-from memsnap.collector.discovery.found import Found, Update, merge
+from memsnap.collector.discovery.found import Found
 from memsnap.collector.feed import Event, Feed, Kind
 from memsnap.collector.housekeeping import Housekeeper
 from memsnap.collector.judging import Judge
@@ -29,6 +27,8 @@ from memsnap.collector.metrics import Metrics
 from memsnap.collector.notify import Supervisor
 from memsnap.collector.outcomes import Outcome, Unvisited
 from memsnap.collector.posts import Post
+from memsnap.collector.sightings import Sightings
+from memsnap.collector.status import Status
 from memsnap.collector.tenure import Tenure
 from memsnap.collector.timetable import Due, Timetable
 from memsnap.collector.triggers import Gauges, gauges_of
@@ -46,6 +46,7 @@ from memsnap.units import format_duration
 
 _DRAIN_EVERY_S = 1.0
 _COUNT_EVERY_S = 5.0
+_LONGEST_ROSTER_S = 60.0  # between looks at what is found, changed or not: the store hears of it
 _LONGEST_SLEEP_S = 1.0  # of the pacemaker: how late it notices that the clock was set
 _STUCK_S = 30.0  # without a look at the clock; a save to a slow disk is no reason
 _CLOCK_SET_BACK_NS = 1_000_000_000
@@ -57,26 +58,6 @@ def owner_name(settings: Settings) -> str:
     """Return a name of this life of this process, for leases and the audit."""
     name = settings.collector.name or socket.gethostname()
     return f"{name}-{secrets.token_hex(3)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """How the daemon is, for health checks and people.  `problems` is empty when all is well."""
-
-    owner: str
-    targets: int
-    held: int
-    running: int
-    failing: int
-    store_up: bool
-    waiting: int
-    ready: bool  # every discovery has spoken, and what it found is in the store
-    stuck: bool  # the schedule does not go on
-    problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        words = f"{self.held} of {self.targets} targets visited, {self.failing} failing"
-        return "; ".join((words, *self.problems))
 
 
 class Daemon:
@@ -97,7 +78,6 @@ class Daemon:
         self.metrics = Metrics()
         self.feed = Feed()
         self.owner = owner_name(settings)
-        self._environment = environment
         self._now_ns = clock
         self._keeper = Keeper(db, spool, self.metrics, owner=self.owner)
         self._tenure = Tenure(db, self.metrics, owner=self.owner)
@@ -113,14 +93,12 @@ class Daemon:
         self._courier = Courier(db, self.metrics, environment, owner=self.owner, settings=settings)
         self._fetcher = Fetcher(per_host=settings.collector.per_host)
         self._visitor = Visitor(settings.collector, self._fetcher, environment)
+        self._sightings = Sightings(self.metrics, environment)
         self._turns = asyncio.Semaphore(settings.collector.concurrency)
         self._table = Timetable()
-        self._updates: dict[str, Update] = {}
         self._visits: dict[asyncio.Task[Outcome], tuple[Post, Slot]] = {}
-        self._changed = asyncio.Event()  # what discovery has found
         self._planned = asyncio.Event()  # a target is due earlier than was thought
         self._stopping = asyncio.Event()
-        self._discovering: list[asyncio.Task[None]] = []
         self._supervisor = Supervisor.of(environment)
         self._beat = time.monotonic()
         self._ready = False
@@ -149,7 +127,7 @@ class Daemon:
         self._courier.change(settings)
         if settings.collector.concurrency != before.collector.concurrency:
             self._turns = asyncio.Semaphore(settings.collector.concurrency)
-        self._start_discoveries()
+        self._sightings.start(settings, self._group)
         self.metrics.reloads.labels("ok").inc()
         logs.info("configuration read anew", targets=len(self._tenure.posts))
         self._supervisor.ready(str(self.status()))
@@ -210,58 +188,38 @@ class Daemon:
                     ("watchdog", self._tell_supervisor),
                 )
             ]
-            self._start_discoveries()
+            self._sightings.start(self.settings, group)
             await self._stopping.wait()
-            for duty in (*duties, *self._discovering):
+            self._sightings.stop()
+            for duty in duties:
                 duty.cancel()
             await self._finish_visits()
         await self._leave()
 
     # --- discovery and leases ---------------------------------------------------------------
 
-    def _start_discoveries(self) -> None:
-        for task in self._discovering:
-            task.cancel()
-        self._updates.clear()
-        sources = discoveries(self.settings, environment=self._environment)
-        self._discovering = [
-            self._group.create_task(source.follow(self._publish), name=f"discovery {source.source}")
-            for source in sources
-        ]
-        self._expected_sources = frozenset(source.source for source in sources)
-
-    def _publish(self, update: Update) -> None:
-        for problem in update.problems:
-            logs.warning("discovery", source=update.source, problem=problem)
-            self.metrics.discovery_failures.labels(update.source).inc()
-        self.metrics.targets.labels(update.source).set(len(update.found or ()))
-        self._updates[update.source] = update
-        self._changed.set()
-
     async def _follow_roster(self) -> None:
         """Make what is found the targets, once every discovery has spoken for the first time."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 60.0)
-            self._changed.clear()
-            if self._expected_sources <= self._updates.keys():
-                await self._know(merge(self._updates.values()))
+                await asyncio.wait_for(self._sightings.changed.wait(), _LONGEST_ROSTER_S)
+            self._sightings.changed.clear()
+            found = self._sightings.found(p.found for p in self._tenure.posts.values())
+            if found is not None:
+                await self._know(found)
 
     async def _know(self, found: Mapping[str, Found]) -> None:
-        unknown = {update.source for update in self._updates.values() if update.found is None}
-        posts = self._tenure.posts
-        kept = {key: post.found for key, post in posts.items() if post.found.seen.source in unknown}
         try:
-            gone = await self._tenure.know({**kept, **found})
+            gone = await self._tenure.know(found)
         except StoreError as error:
             logs.warning("targets cannot be registered", reason=error.message)
             await asyncio.sleep(_DRAIN_EVERY_S)
-            self._changed.set()
+            self._sightings.changed.set()
             return
         for post in gone:
             self._table.remove(post.key)
             logs.info("target retired", target=post.key)
-        for post in posts.values():
+        for post in self._tenure.posts.values():
             if post.lease:
                 self._table.change(
                     post.key, post.pace(self.settings.collector), now_ns=self._now_ns()
@@ -401,7 +359,7 @@ class Daemon:
         post.captured(snapshot)
         if post.seen != before:
             self.metrics.forget(before)
-            self._changed.set()  # the store hears of the name
+            self._sightings.changed.set()  # the store hears of the name
 
     def _succeeded(self, post: Post, slot: Slot, elapsed_s: float) -> None:
         seen = post.seen
