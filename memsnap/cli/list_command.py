@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -11,7 +11,7 @@ from memsnap.errors import UsageError
 
 if TYPE_CHECKING:
     from memsnap.archive.archive import Archive
-    from memsnap.storage.records import FailureRecord, SnapshotRecord, TargetRecord
+    from memsnap.storage.records import FailureRecord, Labels, SnapshotRecord, TargetRecord
 
 _ROWS = 50
 _MOST = 10_000
@@ -81,14 +81,7 @@ def _snapshots(name: str | None, given: dict[str, Any], now_ns: int) -> int:
 
     async def work(archive: "Archive") -> "tuple[Sequence[TargetRecord], list[SnapshotRecord]]":
         targets = await _meant(archive, name)
-        wanted = SnapshotFilter(
-            target_id=targets[0].id if name is not None else None,
-            service=given["service"],
-            labels=stores.parse_labels(given["labels"]),
-            since_ns=stores.span(given["since"], now_ns),
-            until_ns=stores.span(given["until"], now_ns),
-            limit=given["limit"] + 1,
-        )
+        wanted = SnapshotFilter(**_conditions(targets, name, given, now_ns))
         return targets, await archive.snapshots(wanted)
 
     targets, found = stores.ask(given, work)
@@ -112,14 +105,7 @@ def _failures(name: str | None, given: dict[str, Any], now_ns: int) -> int:
 
     async def work(archive: "Archive") -> "tuple[Sequence[TargetRecord], list[FailureRecord]]":
         targets = await _meant(archive, name)
-        wanted = FailureQuery(
-            target_id=targets[0].id if name is not None else None,
-            service=given["service"],
-            labels=stores.parse_labels(given["labels"]),
-            since_ns=stores.span(given["since"], now_ns),
-            until_ns=stores.span(given["until"], now_ns),
-            limit=given["limit"] + 1,
-        )
+        wanted = FailureQuery(**_conditions(targets, name, given, now_ns))
         return targets, await archive.failures(wanted)
 
     targets, found = stores.ask(given, work)
@@ -130,6 +116,30 @@ def _failures(name: str | None, given: dict[str, Any], now_ns: int) -> int:
         return _print_json("failures", documents, given, found)
     lines = list_rows.failure_lines(rows, keys, one=name is not None) if rows else ["No failures."]
     return _print(lines, given, found)
+
+
+class _Conditions(TypedDict):
+    """What is asked of snapshots and of failures alike; one row more tells that there are more."""
+
+    target_id: int | None
+    service: str
+    labels: "Labels"
+    since_ns: int | None
+    until_ns: int | None
+    limit: int
+
+
+def _conditions(
+    targets: "Sequence[TargetRecord]", name: str | None, given: dict[str, Any], now_ns: int
+) -> _Conditions:
+    return _Conditions(
+        target_id=targets[0].id if name is not None else None,
+        service=given["service"],
+        labels=stores.parse_labels(given["labels"]),
+        since_ns=stores.span(given["since"], now_ns),
+        until_ns=stores.span(given["until"], now_ns),
+        limit=given["limit"] + 1,
+    )
 
 
 async def _meant(archive: "Archive", name: str | None) -> "Sequence[TargetRecord]":

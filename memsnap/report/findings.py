@@ -43,6 +43,8 @@ def headline(found: tuple[Finding, ...]) -> str:
 
 def verdict_words(finding: Finding) -> str:
     """Return the verdict and how sure it is, never more than is known: `leak 97%`."""
+    if finding.verdict is Cause.UNKNOWN:
+        return finding.verdict.value  # how sure it is to be unknown tells nobody anything
     return f"{finding.verdict.value} {int(finding.confidence * 100)}%"
 
 
