@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memsnap.cli import options
+from memsnap.cli import interrupts, options
 from memsnap.errors import MemsnapError, UsageError
 from memsnap.units import format_bytes, format_duration
 
@@ -112,6 +112,8 @@ def _take(
 
     Returns paths and snapshots, and the number of captures that failed.
     """
+    from dataclasses import replace
+
     from memsnap.capture.executables import TypeSource
     from memsnap.capture.series import Listeners, capture_series
     from memsnap.capture.visit import Options
@@ -141,7 +143,11 @@ def _take(
                 number = len(written) + 1
                 if given["types"]:
                     snapshot = sources.attribute_if_possible(snapshot)
-                written.append(_write(snapshot, _path(snapshot, number, count, given), given))
+                path = _path(snapshot, number, count, given)
+                with interrupts.held_back():
+                    size_bytes = _write(snapshot, path)
+                    written.append((path, replace(snapshot, name=path)))
+                _report(snapshot, path, size_bytes, given)
     except KeyboardInterrupt:
         if not written:
             raise
@@ -174,20 +180,16 @@ def _bar(series: Any, count: int, label: str) -> Any:
             bar.update(1)
 
 
-def _write(snapshot: "Snapshot", path: str, given: dict[str, Any]) -> "tuple[str, Snapshot]":
-    from dataclasses import replace
-
+def _write(snapshot: "Snapshot", path: str) -> int:
     from memsnap.storage.snapfile import to_bytes
 
     data = to_bytes(snapshot)
     options.write_out(path, data)
-    if path != "-":
-        _report(snapshot, path, len(data), given)
-    return path, replace(snapshot, name=path)
+    return len(data)
 
 
 def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, Any]) -> None:
-    if given["then_diff"]:
+    if path == "-" or given["then_diff"]:
         return
     if given["as_json"]:
         import json

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from memsnap.cli import live, options
+from memsnap.cli import interrupts, live, options
 
 if TYPE_CHECKING:
     from memsnap.analysis.diff import Diff
@@ -123,9 +123,10 @@ class _View:
             options.say(line(diff, found))
             return
         lines = screen(diff, found, interval_s=self.interval_s, ink=options.terminal())
-        self.end()
-        click.echo("\n".join(lines))
-        self.drawn = len(lines)
+        with interrupts.held_back():
+            self.end()
+            click.echo("\n".join(lines))
+            self.drawn = len(lines)
 
     def end(self) -> None:
         """Take back what was drawn, so that the next screen, or the report, stands in its place."""

@@ -1,7 +1,6 @@
 """How a command is run and what it is run on: heap profiles and captures of one small service."""
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from memsnap.pprof.profile import Profile
 from memsnap.snapshot import Capture, GcProof, MemStats, Process, ProcessMemory, Snapshot
 from memsnap.storage import snapfile
 
-MEMSNAP = (sys.executable, "-c", "from memsnap.cli.main import main; main()")
 START_NS = 1_795_386_000_000_000_000
 SERVE = "net/http.(*conn).serve server.go:2009"
 

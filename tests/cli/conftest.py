@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import MEMSNAP, Done, plain_environment, save_capture
+from commands import Done, plain_environment, save_capture
 from filled_stores import Filled, fill
+from program import MEMSNAP
 
 from memsnap.cli.main import run
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import typed_services
-from commands import MEMSNAP, Done, plain_environment, save_capture
+from commands import Done, plain_environment, save_capture
+from program import MEMSNAP
 
 from memsnap.pprof.heap import string_label
 from memsnap.storage.snapfile import load, save

@@ -7,7 +7,8 @@ import re
 import subprocess
 
 import pytest
-from commands import MEMSNAP, plain_environment, profile
+from commands import plain_environment, profile
+from program import MEMSNAP
 from targets import HEAP, Reply, go_service, serving
 
 from memsnap.storage import snapfile

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from builders.profiles import Row, Sample, build, heap, message
-from commands import MEMSNAP, plain_environment, profile, save_capture
+from commands import plain_environment, profile, save_capture
+from program import MEMSNAP
 from targets import HEAP, Reply, go_service, serving
 
 from memsnap.pprof.encode import compress, encode

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from builders.captures import before
 from builders.profiles import as_data
+from program import MEMSNAP
 
 from memsnap.cli.main import run
 from memsnap.pprof.reader import read
 from memsnap.storage.snapfile import save
-
-COMMAND = "from memsnap.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_a_binary_format_is_not_written_to_a_terminal(memsnap, tmp_path):
     controller, terminal = os.openpty()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", COMMAND, "export", "a.snap", "--format", "pprof"],
+            [*MEMSNAP, "export", "a.snap", "--format", "pprof"],
             cwd=tmp_path,
             stdout=terminal,
             stderr=subprocess.PIPE,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from builders.elf_files import EXECUTE, READ, WRITE, Part, elf_file
-from commands import MEMSNAP, plain_environment
+from commands import plain_environment
+from program import MEMSNAP
 
 pytestmark = pytest.mark.go
 

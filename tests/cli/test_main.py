@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import MEMSNAP, plain_environment, save_capture
+from commands import plain_environment, save_capture
+from program import MEMSNAP
 
 import memsnap as memsnap_package
 from memsnap import __version__

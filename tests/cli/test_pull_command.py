@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import MEMSNAP
+from program import MEMSNAP
 
 from memsnap import api
 from memsnap.storage.database import Database

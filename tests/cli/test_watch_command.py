@@ -14,8 +14,9 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 
 import pytest
-from commands import MEMSNAP, plain_environment
+from commands import plain_environment
 from documents import checked
+from program import MEMSNAP
 
 from memsnap.cli.watch import thinned
 
@@ -63,7 +64,10 @@ def test_a_terminal_of_80_columns_is_redrawn_and_ctrl_c_ends_with_the_report(ser
     drawn = re.sub(r"\x1b\[[0-9;]*m", "", text)
     screens = re.split(r"\x1b\[\d+A\x1b\[J", drawn)
     assert "Ctrl-C ends" in screens[-2]
-    assert max(len(line) for screen in screens[1:-1] for line in screen.splitlines()) <= 80
+    _, first, drawn_first = screens[0].partition("one capture so far")
+    assert first
+    shown = [drawn_first, *screens[1:-1]]
+    assert max(len(line) for screen in shown for line in screen.splitlines()) <= 80
     assert "main.readBody leaks" in screens[-1]
     assert "Ctrl-C ends" not in screens[-1]
 

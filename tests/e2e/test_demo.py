@@ -6,12 +6,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from program import MEMSNAP
 from toolchains import CACHE
 
 from memsnap.demo import service
@@ -21,15 +21,10 @@ pytestmark = pytest.mark.go
 SCHEMA = json.loads(
     (importlib.resources.files("memsnap.report") / "schemas/diff-1.json").read_text()
 )
-# A run in the background starts with SIGINT ignored, and passes that on.
-PROGRAM = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from memsnap.cli.main import main; main()"
-)
 
 
 def command(*arguments):
-    return [sys.executable, "-c", PROGRAM, "demo", *arguments]
+    return [*MEMSNAP, "demo", *arguments]
 
 
 @pytest.fixture

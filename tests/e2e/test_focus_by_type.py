@@ -15,6 +15,7 @@ from typing import Any
 import pprof_oracle
 import pytest
 import typed_services
+from program import MEMSNAP
 from services import Service, running
 
 from memsnap.cli.main import run
@@ -59,7 +60,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             # As a process of its own, for a module's fixture has no monkeypatch.
             subprocess.run(
                 [
-                    *(sys.executable, "-c", "from memsnap.cli.main import main; main()"),
+                    *MEMSNAP,
                     *("capture", "-p", str(service.pid), "-o", folder / name),
                 ],
                 check=True,

@@ -4,27 +4,21 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
+from program import MEMSNAP
 
 import memsnap
 
 pytestmark = pytest.mark.go
-
-# A run in the background starts with SIGINT ignored, and passes that on.
-PROGRAM = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from memsnap.cli.main import main; main()"
-)
 
 
 def interrupted(pid, folder, number, *options, after=2):
     """Run a series, send it `number` once `after` files are there; return code and stderr."""
     series = ["capture", "-p", str(pid), "--count", "200", "--interval", "50ms", "-o", "s.snap"]
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *series, *options],
+        [*MEMSNAP, *series, *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -69,7 +63,7 @@ def test_before_the_first_capture_nothing_is_written(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "capture", address, "-o", "a.snap"],
+            [*MEMSNAP, "capture", address, "-o", "a.snap"],
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
