@@ -15,6 +15,7 @@ from memsnap.analysis.trend import rises
 from memsnap.units import format_bytes, format_count
 
 _STEADY = 0.02  # that their number rises so by chance
+_NEARLY_ALL = 0.95  # of the goroutines: a share that needs no words
 _STACK = 2048  # bytes of the smallest stack (runtime/stack.go, stackMin)
 _WRAPPER = re.compile(r"closure .+\.gowrap\d+")  # a type as `gobin` names that of a closure
 _COMES_AND_GOES = ("IO wait", "running", "sleep")
@@ -30,13 +31,16 @@ def waiting_words(series: Series, goroutines: tuple[Waiting, ...]) -> tuple[str,
 def go_statement(series: Series, one: Waiting) -> Frame | None:
     """Return the `go` statement that starts these goroutines, None where it is not known.
 
-    A function literal stands in its own `go` statement.  For `go f(x)` the compiler wraps the
-    call in a closure named `g.gowrap1` that is allocated there (cmd/compile/internal/walk,
-    wrapGo): its sampled objects tell the line, if all that come to stay are of one place.
+    The runtime's tracebacks tell it.  Without them, a function literal stands in its own `go`
+    statement; for `go f(x)` the compiler wraps the call in a closure named `g.gowrap1` that is
+    allocated there (cmd/compile/internal/walk, wrapGo): its sampled objects tell the line, if all
+    that come to stay are of one place.
     """
-    if one.go_line:
+    if one.start is not None:
+        return one.start.at
+    if one.literal_line:
         outer = one.entry.function.rpartition(".func")[0]
-        return Frame(outer, one.entry.file, one.go_line)
+        return Frame(outer, one.entry.file, one.literal_line)
     alignment = series.diff.alignment
     strings = alignment.frames.strings
     package = package_of(one.entry.function)
@@ -48,17 +52,33 @@ def go_statement(series: Series, one: Waiting) -> Frame | None:
 
 
 def _sentence(series: Series, one: Waiting) -> str:
-    statement = go_statement(series, one)
-    started = f"go {short_function(one.entry.function)}"
-    if statement is not None:
-        started = f"the go statement in {short_function(statement.function)} {_spot(statement)}"
     stuck = ""
     if one.stuck:
         stuck = f"; nothing can ever wake {format_count(one.stuck)} of them, says the runtime"
     return (
         f"{format_count(one.counts[-1])} goroutines wait in {one.state} at "
         f"{short_function(one.at.function)} {_spot(one.at)} "
-        f"({format_count(one.rise, signed=True)}), started by {started}{stuck}"
+        f"({format_count(one.rise, signed=True)}){_since(one)}, {_started(series, one)}{stuck}"
+    )
+
+
+def _since(one: Waiting) -> str:
+    minutes = one.start.minutes if one.start else None
+    return f", some for {minutes} min and more" if minutes else ""
+
+
+def _started(series: Series, one: Waiting) -> str:
+    """Return which `go` statement started them, and what it runs if that is not plain from it."""
+    statement = go_statement(series, one)
+    if statement is None:
+        return f"started by go {short_function(one.entry.function)}"
+    most = ""
+    if one.start is not None and one.start.share < _NEARLY_ALL:
+        most = f"{one.start.share:.0%} of them "
+    runs = f" for {short_function(one.runs.function)} {_spot(one.runs)}" if one.runs else ""
+    return (
+        f"{most}started by the go statement in {short_function(statement.function)} "
+        f"{_spot(statement)}{runs}"
     )
 
 
@@ -89,6 +109,14 @@ def waiting_evidence(
         evidence["go_function"] = statement.function
         evidence["go_file"] = statement.file
         evidence["go_line"] = statement.line
+    if one.start is not None:
+        evidence["go_share"] = round(one.start.share, 3)
+        if one.start.minutes is not None:
+            evidence["blocked_minutes"] = one.start.minutes
+    if one.runs is not None:
+        evidence["runs_function"] = one.runs.function
+        evidence["runs_file"] = one.runs.file
+        evidence["runs_line"] = one.runs.line
     if one.stuck is not None:
         evidence["goroutines_stuck"] = one.stuck
     return tuple(evidence.items())
