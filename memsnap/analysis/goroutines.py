@@ -6,13 +6,13 @@ its `go` statement runs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memsnap.analysis.parked import outermost_own, place_of, state_of
 from memsnap.analysis.rows import Frame
-from memsnap.analysis.starts import Start, spot_of, starts
+from memsnap.analysis.starts import Start, minutes_waited, spot_of, starts
 from memsnap.analysis.table import Floats
 from memsnap.analysis.trend import rises
 from memsnap.errors import FormatError
@@ -33,7 +33,8 @@ class Waiting:
     `entry` is what the `go` statement runs; `runs` the own code that it runs where it is not own
     code itself (errgroup), else None.  `literal_line` is the line of the entry's function literal,
     0 where it is none; `start` the `go` statement, as the runtime tells it, None where no capture
-    took tracebacks.  `at` is the innermost frame of own code, or of any code that is not the
+    took tracebacks, and `minutes` how long the first of them waits, at least (None: the last one
+    took none).  `at` is the innermost frame of own code, or of any code that is not the
     runtime's.  `stuck` is how many of them nothing can wake, as the runtime itself found in the
     last capture (profile `goroutineleak`); None where it has no such profile.
     """
@@ -42,6 +43,7 @@ class Waiting:
     runs: Frame | None
     literal_line: int
     start: Start | None
+    minutes: int | None
     at: Frame
     own: bool
     state: str
@@ -80,20 +82,21 @@ def waiting(snapshots: Sequence[Snapshot]) -> tuple[Waiting, ...]:
             key = _key(stack, module)
             counts.setdefault(key, np.zeros(len(snapshots)))[at] += stack.count
             example[key] = stack
-    stuck = _stuck(snapshots[-1], module)
     tracebacks = [_tracebacks(one, of.name) for one, of in zip(known, snapshots, strict=True)]
-    began = starts(tracebacks, module)
-    return tuple(
-        _waiting(
-            key,
-            example[key],
-            column,
-            module=module,
-            start=began.get(spot_of(key[0], key[2])),
-            stuck=None if stuck is None else stuck.get(key, 0),
+    began, waited = starts(tracebacks, module), minutes_waited(tracebacks[-1], module)
+    stuck = _stuck(snapshots[-1], module)
+    found = []
+    for key, column in counts.items():
+        spot = spot_of(example[key].frames, module)
+        one = _waiting(key[1], example[key], column, module=module, start=began.get(spot))
+        found.append(
+            replace(
+                one,
+                minutes=waited.get(spot),
+                stuck=None if stuck is None else stuck.get(key, 0),
+            )
         )
-        for key, column in counts.items()
-    )
+    return tuple(found)
 
 
 def piles_up(seconds: Floats, one: Waiting) -> bool:
@@ -151,13 +154,7 @@ def _key(stack: _Stack, module: str) -> tuple[str, str, Frame]:
 
 
 def _waiting(
-    key: tuple[str, str, Frame],
-    stack: _Stack,
-    counts: Floats,
-    *,
-    module: str,
-    start: Start | None,
-    stuck: int | None,
+    state: str, stack: _Stack, counts: Floats, *, module: str, start: Start | None
 ) -> Waiting:
     entry = stack.frames[-1]
     literal = ".func" in entry.function
@@ -168,11 +165,12 @@ def _waiting(
         runs=None if runs == entry else runs,
         literal_line=stack.entry_start if literal else 0,
         start=start,
+        minutes=None,
         at=at,
         own=own,
-        state=key[1],
+        state=state,
         counts=tuple(counts.astype(int).tolist()),
-        stuck=stuck,
+        stuck=None,
         functions=frozenset(
             (*(frame.function for frame in stack.frames), *((start.at.function,) if start else ()))
         ),

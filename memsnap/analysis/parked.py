@@ -22,6 +22,9 @@ _STATES = (
     ("sync.runtime_Semacquire", "semaphore"),
     ("time.Sleep", "sleep"),
 )
+COMES_AND_GOES = ("IO wait", "running", "sleep")
+"""States that goroutines with work to do are in as well: growth there may be load."""
+
 _PLUMBING = ("", "runtime", "internal/poll", "sync", "internal/sync", "time", "syscall")
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memsnap.analysis.names import package_of
 from memsnap.analysis.parked import place_of
 from memsnap.analysis.rows import Frame
 from memsnap.pprof.tracebacks import Traceback
@@ -20,21 +21,22 @@ Spot = tuple[str, Frame]
 class Start:
     """The `go` statement of most goroutines of one place, or of most that came on top.
 
-    `share` is how many of them it started, 0 to 1.  `minutes` is how long the first of them has
-    waited by the last capture, at least; None where that capture has no tracebacks.
+    `share` is how many of them it started, 0 to 1.
     """
 
     at: Frame
     share: float
-    minutes: int | None
 
 
-def spot_of(entry: str, place: Frame) -> Spot:
-    """Return the key under which both profiles know goroutines.
+def spot_of(frames: Sequence[Frame], module: str) -> Spot:
+    """Return the key under which both profiles know goroutines; there is a frame at least.
 
-    Instances of a generic function are told apart by one of them only (runtime/symtab.go,
-    funcNameForPrint).
+    Only one of them has the runtime's own frames, and tells instances of a generic function apart
+    (runtime/traceback.go, showfuncinfo; runtime/symtab.go, funcNameForPrint).
     """
+    outer = (one.function for one in reversed(frames) if package_of(one.function) != "runtime")
+    place = place_of(frames, module)[0]
+    entry = next(outer, frames[-1].function)
     return _generic(entry), Frame(_generic(place.function), place.file, place.line)
 
 
@@ -47,13 +49,12 @@ def starts(captures: Sequence[tuple[Traceback, ...] | None], module: str) -> dic
     if not known:
         return {}
     first, last = _counted(known[0], module), _counted(known[-1], module)
-    minutes = _minutes(captures[-1], module)
     found = {}
     for spot, counts in last.items():
         risen = counts - first.get(spot, Counter()) if len(known) > 1 else counts
         (at, count), *_ = (risen or counts).most_common(1)
         share = count / (risen or counts).total()
-        found[spot] = Start(at=at, share=share, minutes=minutes.get(spot))
+        found[spot] = Start(at=at, share=share)
     return found
 
 
@@ -66,7 +67,8 @@ def _counted(tracebacks: tuple[Traceback, ...], module: str) -> dict[Spot, "Coun
     return found
 
 
-def _minutes(tracebacks: tuple[Traceback, ...] | None, module: str) -> dict[Spot, int]:
+def minutes_waited(tracebacks: tuple[Traceback, ...] | None, module: str) -> dict[Spot, int]:
+    """Return how long the first goroutine of each place has waited, at least."""
     found: dict[Spot, int] = {}
     for one in tracebacks or ():
         if one.frames:
@@ -76,8 +78,7 @@ def _minutes(tracebacks: tuple[Traceback, ...] | None, module: str) -> dict[Spot
 
 
 def _spot(one: Traceback, module: str) -> Spot:
-    frames = [Frame(*frame) for frame in one.frames]
-    return spot_of(frames[-1].function, place_of(frames, module)[0])
+    return spot_of([Frame(*frame) for frame in one.frames], module)
 
 
 def _generic(function: str) -> str:

@@ -87,8 +87,8 @@ def test_a_pile_rises_all_the_time_and_not_by_chance(counts, piles):
 
 def test_a_function_holds_what_its_literals_run():
     one = Waiting(
-        entry=Frame("main.subscribe.func1", "s.go", 19), runs=None, literal_line=19, start=None,
-        at=Frame("", "", 0), own=True,
+        entry=Frame("main.subscribe.func1", "s.go", 19), runs=None, literal_line=19,
+        start=None, minutes=None, at=Frame("", "", 0), own=True,
         state="select", counts=(0, 9), stuck=None, functions=frozenset({"main.subscribe.func1"}),
     )  # fmt: skip
     assert holds("main.subscribe", one)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from memsnap import api
+from memsnap.analysis.alone import find_alone
 from memsnap.analysis.finding import Cause
+from memsnap.analysis.live import live
 from memsnap.capture.access import Access
 from memsnap.capture.blocking import capture, visit
 from memsnap.capture.blocking import locate as located
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.go
 
 SERVICES = Path(__file__).parent / "services"
 MAIN = SERVICES / "starts" / "main.go"
+CLEANUP = SERVICES / "starts" / "cleanup.go"
 GROUP = SERVICES / "group" / "group.go"
 FORMS = ("literal", "call", "method", "made", "variable", "generic", "group")
 
@@ -79,6 +82,39 @@ def test_a_goroutine_leak_is_one_finding_with_its_go_statement_and_its_bytes(for
 @pytest.mark.parametrize("form", FORMS)
 def test_older_releases_tell_the_go_statement_as_well(form, release, go_release, service):
     check(go_release(release).build(SERVICES / "starts"), form, service)
+
+
+def check_finalizers(program, kind, file, service):
+    """Find the finalizer that waits, in each capture by itself and in both together."""
+    taken = captured(program, kind, service, count=2)
+    place = (str(file), line_of(file, f"blocked: {kind}"))
+    for found in (api.findings(taken), find_alone(live(taken[0]))):
+        (backlog,) = (one for one in found if one.kind == "finalizer-backlog")
+        assert (backlog.file, backlog.line) == place
+        assert backlog.title.startswith(f"A {kind} waits in chan receive at ")
+
+
+@pytest.mark.parametrize("kind", ["finalizer", "cleanup"])
+def test_a_finalizer_that_waits_is_found_in_the_act(kind, starts, service):
+    check_finalizers(starts, kind, CLEANUP if kind == "cleanup" else MAIN, service)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["1.21", "1.24"])
+def test_older_releases_show_the_finalizer_as_well(release, go_release, service):
+    check_finalizers(go_release(release).build(SERVICES / "starts"), "finalizer", MAIN, service)
+
+
+def test_one_capture_tells_the_goroutines_that_the_runtime_gave_up(starts, service, go):
+    (taken,) = captured(starts, "generic", service, count=1)
+    found = {one.kind: one for one in find_alone(live(taken))}
+    if go.minor < 27:
+        assert "goroutine-leak" not in found  # only the runtime can tell
+        return
+    leak = found["goroutine-leak"]
+    assert (leak.verdict, leak.line) == (Cause.LEAK, line_of(MAIN, "blocked: generic"))
+    assert leak.title.startswith("40 goroutines that nothing can ever wake in chan send at ")
+    assert dict(leak.evidence)["go_line"] == line_of(MAIN, "go: generic")
 
 
 def test_a_process_with_many_goroutines_is_not_stopped_for_their_stacks(starts, service):

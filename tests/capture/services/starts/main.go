@@ -1,4 +1,5 @@
-// Starts leaks goroutines, each with a page of 8 kB, by every form of go statement that there is.
+// Starts leaks goroutines, each with a page of 8 kB, by every form of go statement that there is,
+// or lets finalizers and cleanups wait.
 // POST /step?n=10 starts ten. It prints "listening ADDRESS".
 package main
 
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	_ "net/http/pprof"
+	"runtime"
 	"strconv"
 
 	"group.test/group"
@@ -18,7 +20,7 @@ import (
 const pageSize = 8 << 10
 
 var (
-	how   = flag.String("how", "literal", "literal, call, method, made, variable, generic or group")
+	how   = flag.String("how", "literal", "a key of ways")
 	never = make(chan []byte)
 	done  = make(chan bool)
 	all   group.Group
@@ -92,23 +94,26 @@ func grouped() {
 	})
 }
 
-func start(id int) {
-	switch *how {
-	case "literal":
-		literal()
-	case "call":
-		call(id)
-	case "method":
-		method()
-	case "made":
-		made()
-	case "variable":
-		variable()
-	case "generic":
-		generic()
-	case "group":
-		grouped()
-	}
+type handle struct{ page []byte }
+
+func (h *handle) logOut() {
+	<-done // blocked: finalizer
+}
+
+func open() {
+	runtime.SetFinalizer(&handle{page: make([]byte, pageSize)}, (*handle).logOut)
+}
+
+// ways are what -how chooses from; each takes the number of the step.
+var ways = map[string]func(int){
+	"literal":   func(int) { literal() },
+	"call":      call,
+	"method":    func(int) { method() },
+	"made":      func(int) { made() },
+	"variable":  func(int) { variable() },
+	"generic":   func(int) { generic() },
+	"group":     func(int) { grouped() },
+	"finalizer": func(int) { open() },
 }
 
 func main() {
@@ -116,7 +121,7 @@ func main() {
 	http.HandleFunc("/step", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.FormValue("n"))
 		for id := 0; id < n; id++ {
-			start(id)
+			ways[*how](id)
 		}
 		fmt.Fprintln(w, n)
 	})
