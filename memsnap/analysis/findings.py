@@ -25,6 +25,8 @@ _SERIES = 3  # captures from which on a cause can be told
 
 def find(diff: Diff) -> tuple[Finding, ...]:
     """Return the findings of `diff`, the most important first; of its selection, if it has one."""
+    if diff.found is not None:
+        return diff.found
     whole = diff.selection == EVERYTHING
     one = diff.lineage.one_life and diff.lineage.same_rate
     found = _of_series(diff) if one and len(diff.snapshots) >= _SERIES else growing_lines(diff)
@@ -34,6 +36,13 @@ def find(diff: Diff) -> tuple[Finding, ...]:
         found.extend(outside_the_heap(diff))
         found.extend(blocked_finalizers(diff.snapshots))
     return ranked(found)
+
+
+def settled(diff: Diff) -> tuple[Diff, tuple[Finding, ...]]:
+    """Return `diff` with the verdicts that its findings give to its rows, and the findings."""
+    if diff.found is None:
+        diff = replace(diff, found=find(diff))
+    return diff, diff.found or ()
 
 
 def _of_series(diff: Diff) -> list[Finding]:

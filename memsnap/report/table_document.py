@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from memsnap.analysis.columns import distinct_of_all
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.findings import settled
 from memsnap.analysis.rows import Sort, order
 from memsnap.analysis.table import By, Table
 
@@ -45,6 +46,7 @@ class TableDocument:
 
 def table_document(diff: Diff, by: By, sort: Sort, *, limit: int) -> TableDocument:
     """Return the selected rows of a diff, grouped by `by`, `limit` of them at most."""
+    diff, _ = settled(diff)
     whole = diff.table(by)
     table = whole.take(order(whole, sort)[:limit])
     used, columns = distinct_of_all([getattr(table.keys, name) for name in _TEXTS])
