@@ -10,6 +10,7 @@ import numpy as np
 from memsnap.analysis.causes import judge_groups
 from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.emptied import emptied_maps
 from memsnap.analysis.families import Family, families
 from memsnap.analysis.finalizers import blocked_finalizers
 from memsnap.analysis.finding import Finding, ranked
@@ -35,6 +36,8 @@ def find(diff: Diff) -> tuple[Finding, ...]:
             found.extend(heap_without_site(diff))
         found.extend(outside_the_heap(diff))
         found.extend(blocked_finalizers(diff.snapshots))
+        named = {finding.function for finding in found if finding.growth}
+        found.extend(one for one in emptied_maps(diff) if one.function not in named)
     return ranked(found)
 
 
