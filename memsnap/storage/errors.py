@@ -42,6 +42,10 @@ _AWAY_STATES = {
     "57014": "the statement took too long",
     "57P03": "it is starting up",
 }
+_POOLER_HINT = (
+    "a pooler in between needs pool_mode = session, and ignore_startup_parameters as in "
+    "docs/operations.md"
+)
 # By SQLite's primary result code (sqlite.org/rescode.html).
 _AWAY_CODES = {
     sqlite3.SQLITE_BUSY: "it is locked by another process",
@@ -88,11 +92,13 @@ def of_sqlalchemy(error: exc.SQLAlchemyError, store: str) -> StoreError:
 
 def of_sqlstate(state: str, cause: BaseException, store: str) -> StoreError:
     """Return what PostgreSQL means with an error of this state."""
-    reason = _AWAY_STATES.get(state) or _AWAY_CLASSES.get(state[:2])
-    if reason:
-        return away(store, reason)
     hint = ""
-    if state in {"42P01", "42703"}:  # undefined table, undefined column
+    # A pooler that knows no such setting; one that shares connections between transactions.
+    if "startup parameter" in str(cause) or state == "42P05":
+        hint = _POOLER_HINT
+    elif reason := _AWAY_STATES.get(state) or _AWAY_CLASSES.get(state[:2]):
+        return away(store, reason)
+    elif state in {"42P01", "42703"}:  # undefined table, undefined column
         hint = "bring its schema up to date: memsnap db upgrade"
     elif state[:2] == "28":
         hint = "are the user and the password right?"
