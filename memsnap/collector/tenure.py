@@ -29,11 +29,6 @@ class Tenure:
         self._told: dict[str, tuple[SeenTarget, int]] = {}
         self._turn = asyncio.Lock()  # two at a time would each take the other's leases for lost
 
-    @property
-    def numbers(self) -> dict[str, int]:
-        """The targets' ids in the store, by key."""
-        return {post.key: post.target_id for post in self.posts.values()}
-
     async def know(self, found: Mapping[str, Found]) -> list[Post]:
         """Make what discovery has found the targets; return the posts that are no more.
 
