@@ -243,13 +243,14 @@ class Daemon:
             return
         for post in left:
             self._table.remove(post.key)
-        for post, last_slot_ns in new.items():
+        for post, standing in new.items():
             logs.info("target taken on", target=post.key)
             self._table.add(
                 post.key,
                 post.pace(self.settings.collector),
                 now_ns=self._now_ns(),
-                last_slot_ns=last_slot_ns,
+                last_slot_ns=standing.last_slot_ns if standing else None,
+                failures=standing.failures if standing else 0,
                 lookback_ns=round(_HANDOVER_LEASES * self.settings.collector.lease_s * 1e9),
             )
         if new:

@@ -12,7 +12,8 @@ from memsnap.storage.database import Database
 from memsnap.storage.fleet import tend
 from memsnap.storage.leases import fleet
 from memsnap.storage.records import SeenTarget
-from memsnap.storage.targets import last_slots, register, retire
+from memsnap.storage.standings import Standing, standings
+from memsnap.storage.targets import register, retire
 
 _REFRESH_S = 300.0  # between two times that the store hears that a target is still there
 
@@ -38,11 +39,11 @@ class Tenure:
         async with self._turn:
             return await self._know(found)
 
-    async def tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
+    async def tend(self, lease_s: float) -> tuple[dict[Post, Standing | None], list[Post]]:
         """Renew, claim and hand over leases.
 
-        Returns the posts that are new to this collector, each with the last slot that anybody has
-        taken care of, and those that it has to leave.
+        Returns the posts that are new to this collector, each with how far it has got, and those
+        that it has to leave.
 
         Raises:
             StoreError: the store cannot be asked; the leases are as before.
@@ -81,7 +82,7 @@ class Tenure:
         told, when_ns = self._told.get(seen.key, (None, 0))
         return told == seen and when_ns >= stale_ns
 
-    async def _tend(self, lease_s: float) -> tuple[dict[Post, int | None], list[Post]]:
+    async def _tend(self, lease_s: float) -> tuple[dict[Post, Standing | None], list[Post]]:
         by_id = {post.target_id: post for post in self.posts.values()}
         holding = await tend(
             self._db,
@@ -95,13 +96,14 @@ class Tenure:
         held = {lease.target_id: lease for lease in holding.leases}
         new = [post for number, post in by_id.items() if number in held and post.lease is None]
         left = [post for number, post in by_id.items() if number not in held and post.lease]
-        slots = await last_slots(self._db, [post.target_id for post in new]) if new else {}
-        fleet_now = await fleet(self._db, lease_s=lease_s, now_ns=time.time_ns())
+        now_ns, ids = time.time_ns(), [post.target_id for post in new]
+        reached = await standings(self._db, ids, now_ns=now_ns) if new else {}
+        fleet_now = await fleet(self._db, lease_s=lease_s, now_ns=now_ns)
         # From here to the caller's timetable nobody else has a turn.
         for number, post in by_id.items():
             post.lease = held.get(number)
         self._report(len(held), len(holding.lost), sum(each.live for each in fleet_now))
-        return {post: slots.get(post.target_id) for post in new}, left
+        return {post: reached.get(post.target_id) for post in new}, left
 
     def _report(self, held: int, lost: int, collectors: int) -> None:
         self._metrics.leases.set(held)

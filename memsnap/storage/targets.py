@@ -129,27 +129,6 @@ async def find_target(db: Database, wanted: str) -> TargetRecord:
     )
 
 
-async def last_slots(db: Database, ids: Collection[int]) -> dict[int, int]:
-    """Return the last slot of each target that anybody has taken care of, captured or not.
-
-    Targets without any are left out.
-    """
-    found: dict[int, int] = {}
-    wanted = sorted(ids)
-    async with db.connect() as connection:
-        for first in range(0, len(wanted), _AT_ONCE):
-            piece = wanted[first : first + _AT_ONCE]
-            for source in (snapshots, failures):
-                query = (
-                    select(source.c.target_id, func.max(source.c.slot_ns))
-                    .where(source.c.target_id.in_(piece))
-                    .group_by(source.c.target_id)
-                )
-                for number, slot_ns in await connection.execute(query):
-                    found[number] = max(slot_ns, found.get(number, slot_ns))
-    return found
-
-
 async def lock(connection: AsyncConnection, target_id: int) -> None:
     """Let no other transaction write of this target until this one ends.
 

@@ -182,6 +182,26 @@ async def test_a_clock_that_is_set_stops_no_target(
     assert len(in_sqlite(file).failures) <= 110
 
 
+async def test_slots_that_a_dead_target_was_spared_are_no_overrun_to_the_next_collector(
+    tmp_path: Path,
+) -> None:
+    (dead,) = _dead_addresses(1)
+    settings = _settings([dead], interval_s=0.5)
+    file = tmp_path / "memsnap.db"
+    async with await Database.open(str(file)) as db:
+        await check(db, create=True)
+        for failures in (4, 5):  # at slots 0, 1, 3 and 7; the next collector comes before 15
+            with Spool(tmp_path / "spool", max_bytes=1 << 20) as spool:
+                daemon = Daemon(settings, db, spool)
+                work = asyncio.create_task(daemon.run())
+                await _until(lambda most=failures: len(in_sqlite(file).failures) >= most)
+                await asyncio.sleep(1.0)  # another slot or two that are left out
+                daemon.stop()
+                await work
+
+    assert in_sqlite(file).causes(dead) == {"unreachable"}
+
+
 def _settings(targets: Sequence[str], *, interval_s: float) -> Settings:
     from dataclasses import replace
 
