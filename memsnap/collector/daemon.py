@@ -39,7 +39,7 @@ from memsnap.errors import MemsnapError
 from memsnap.snapshot import Snapshot
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreError
-from memsnap.storage.fleet import TURNS
+from memsnap.storage.fleet import VALID
 from memsnap.storage.leases import leave
 from memsnap.storage.records import Cause, Slot
 from memsnap.storage.spool import Spool
@@ -229,8 +229,7 @@ class Daemon:
         self._ready = True
 
     async def _tend(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.collector.lease_s / TURNS)
+        async for _ in self._tenure.turns(lambda: self.settings.collector.lease_s):
             await self._tend_once()
 
     async def _tend_once(self) -> None:
@@ -266,6 +265,9 @@ class Daemon:
                 logs.warning("the clock was set back", by=format_duration((last_ns - now_ns) / 1e9))
                 self._table.clock_set_back(now_ns)
             last_ns = now_ns
+            if time.monotonic() - self._beat > self.settings.collector.lease_s * VALID:
+                # This process was stopped: others may visit its targets by now.
+                await self._tend_once()
             self._beat = time.monotonic()
             for due in self._table.due(now_ns):
                 self._start_due(due)

@@ -1,15 +1,17 @@
 """Which targets are this collector's own: their ids and leases, kept in step with the store."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from memsnap.collector import logs
 from memsnap.collector.discovery.found import Found
 from memsnap.collector.metrics import Metrics
 from memsnap.collector.posts import Post
 from memsnap.storage.database import Database
-from memsnap.storage.fleet import tend
+from memsnap.storage.errors import StoreError
+from memsnap.storage.fleet import LOOKS, TURNS, is_worth_a_turn, tend
 from memsnap.storage.leases import fleet
 from memsnap.storage.records import SeenTarget
 from memsnap.storage.standings import Standing, standings
@@ -50,6 +52,28 @@ class Tenure:
         """
         async with self._turn:
             return await self._tend(lease_s)
+
+    async def turns(self, lease_s: Callable[[], float]) -> AsyncIterator[None]:
+        """Give the moments for `tend`: as often as leases need it, and when some are to be had.
+
+        Looks come at even times, whatever a turn takes.
+        """
+        next_s = time.monotonic()
+        for look in itertools.count(1):
+            next_s = max(next_s + lease_s() / LOOKS, time.monotonic())
+            await asyncio.sleep(next_s - time.monotonic())
+            if look % (LOOKS // TURNS) == 0 or await self._is_worth_a_turn(lease_s()):
+                yield
+
+    async def _is_worth_a_turn(self, lease_s: float) -> bool:
+        """Whether another collector has left something that this one can visit."""
+        ids = [post.target_id for post in self.posts.values() if post.lease is None]
+        try:
+            return bool(ids) and await is_worth_a_turn(
+                self._db, self._owner, lease_s=lease_s, now_ns=time.time_ns(), among=ids
+            )
+        except StoreError:
+            return False  # the next turn says so
 
     async def _know(self, found: Mapping[str, Found]) -> list[Post]:
         now_ns = time.time_ns()
