@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from memsnap.archive.archive import Archive
+from memsnap.archive.archive import Archive, FindingArchive
 from memsnap.errors import UsageError
+
+if TYPE_CHECKING:
+    from memsnap.archive.local import LocalArchive
+    from memsnap.archive.remote import RemoteArchive
 
 SERVER_VARIABLE = "MEMSNAP_SERVER"
 STORE_VARIABLE = "MEMSNAP_STORE_URL"
@@ -92,10 +97,25 @@ async def opened(place: Place) -> AsyncIterator[Archive]:
 
     Raises StoreError or ServerError where it is away, foreign, or of another version.
     """
+    async with _opened(place, read_only=True) as found:
+        yield found
+
+
+@asynccontextmanager
+async def opened_findings(place: Place, *, read_only: bool) -> AsyncIterator[FindingArchive]:
+    """Give the findings at a place; raises as `opened`."""
+    async with _opened(place, read_only=read_only) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _opened(
+    place: Place, *, read_only: bool
+) -> "AsyncIterator[LocalArchive | RemoteArchive]":
     if isinstance(place, StorePlace):
         from memsnap.archive.local import LocalArchive
 
-        async with LocalArchive.open(place.url) as local:
+        async with LocalArchive.open(place.url, read_only=read_only) as local:
             yield local
         return
     from memsnap.archive.remote import RemoteArchive

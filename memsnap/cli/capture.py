@@ -59,6 +59,15 @@ if TYPE_CHECKING:
     help="Take the goroutine profiles of the same visit.",
 )
 @click.option(
+    "--stacks-up-to",
+    type=click.IntRange(0),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="Ask for the go statement of each goroutine if there are at most N; the process stands "
+    "still for 5 to 25 us a goroutine. 0 never asks.",
+)
+@click.option(
     "--types/--no-types",
     default=True,
     show_default=True,
@@ -129,7 +138,9 @@ def _take(target: "Target", count: int, given: dict[str, Any]) -> "tuple[list[Sn
         options.make_access(given),
         count=count,
         interval_s=given["interval"],
-        options=Options(gc=given["gc"], warm_up=given["warm_up"], goroutines=given["goroutines"]),
+        options=Options(
+            **{name: given[name] for name in ("gc", "warm_up", "goroutines", "stacks_up_to")}
+        ),
         prefix=given["prefix"],
         report=Listeners(on_failure=failed),
     )

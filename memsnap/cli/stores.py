@@ -11,7 +11,7 @@ import click
 from memsnap.errors import UsageError
 
 if TYPE_CHECKING:
-    from memsnap.archive.archive import Archive
+    from memsnap.archive.archive import Archive, FindingArchive
     from memsnap.archive.places import Place
     from memsnap.snapshot import Snapshot
     from memsnap.storage.records import Labels
@@ -88,6 +88,21 @@ def ask(given: dict[str, Any], work: "Callable[[Archive], Awaitable[T]]") -> T:
 
     async def run() -> T:
         async with opened(place(given)) as archive:
+            return await work(archive)
+
+    return asyncio.run(run())
+
+
+def ask_findings(
+    given: dict[str, Any], work: "Callable[[FindingArchive], Awaitable[T]]", *, read_only: bool
+) -> T:
+    """Return what `work` does with the findings of the archive that is meant."""
+    import asyncio
+
+    from memsnap.archive.places import opened_findings
+
+    async def run() -> T:
+        async with opened_findings(place(given), read_only=read_only) as archive:
             return await work(archive)
 
     return asyncio.run(run())

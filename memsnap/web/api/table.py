@@ -355,6 +355,7 @@ _LIVE = (
 )
 
 _FINDING = f"/api/v1/findings/{NUMBER}"
+_REASON = _text("reason", "Why; it is kept beside the name of who did it.")
 _FINDINGS = (
     Route(
         name="findings",
@@ -406,10 +407,11 @@ _FINDINGS = (
                         form=forms.moment(),
                         about="When the mute ends; never if it is left out.",
                     ),
+                    _REASON,
                 ),
             ),
             ("unmute", "End the mute of a finding.", ()),
-            ("resolve", "Say that a finding is done with.", ()),
+            ("resolve", "Say that a finding is done with.", (_REASON,)),
         )
     ),
 )
