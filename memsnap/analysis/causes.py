@@ -25,6 +25,7 @@ _SIGNIFICANT = 0.01  # that a random walk rises as steadily
 _MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
 _PART = 0.1  # of a group's growth: less in a class proves nothing
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
+_TELLING = 4.0  # samples kept before the first capture, from which on their share tells
 _TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
 _FOLLOWS = 0.9  # correlation with the goroutines from which on it is their load
@@ -157,7 +158,8 @@ def _leak_or_unknown(
         return Cause.UNKNOWN, "no sampled object came to stay there"
     if series.confidence[group] < SURE:
         return Cause.UNKNOWN, "the samples do not tell it from other sites of the same sizes"
-    if kept is not None and not climbs and _may_be_tide(kept, captures):
+    tide = kept is not None and not climbs and _may_be_tide(kept, captures)
+    if tide and not _always_kept(series, group):
         return Cause.UNKNOWN, (
             "it allocates many times what it keeps: a tide of churn that the captures happened to "
             "meet ever later looks the same"
@@ -172,6 +174,23 @@ def _may_be_tide(kept: float, captures: int) -> bool:
     all N captures only if x <= 1 / (N - 1); over a period and more it keeps x / (1 + x) at most.
     """
     return kept < _TIDE / captures
+
+
+def _always_kept(series: Series, group: int) -> bool:
+    """Whether the group has kept that share of what it allocates from the start of the process.
+
+    Of a tide only the part of one period is live, however much was allocated before the captures.
+    """
+    allocated = series.diff.counts.alloc_raw
+    if allocated is None:
+        return False
+    rows = np.flatnonzero(series.group == group)
+    rows = rows[series.in_course(rows)]
+    live = series.diff.counts.live_raw[rows].sum(axis=0)
+    ever = allocated[rows].sum(axis=0)
+    fresh = float(ever[-1] - ever[0])
+    expected = float(ever[0]) * float(live[-1] - live[0]) / fresh if fresh else 0.0
+    return expected >= _TELLING and expected / 2 <= float(live[0]) <= 2 * expected
 
 
 def _confidence(cause: Cause, sure: float, p_value: float) -> float:
