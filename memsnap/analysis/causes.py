@@ -13,7 +13,7 @@ import numpy as np
 from memsnap.analysis.finding import Cause
 from memsnap.analysis.series import Series
 from memsnap.analysis.table import Floats
-from memsnap.analysis.trend import Shape, plateau, rises, shape
+from memsnap.analysis.trend import Shape, plateau, rises, shape, student_tail
 
 SURE = 0.8  # probability from which on a group is named as the one that grew
 _NAMED = 0.3  # probability below which a group is not even named
@@ -25,8 +25,8 @@ _SIGNIFICANT = 0.01  # that a random walk rises as steadily
 _MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
 _PART = 0.1  # of a group's growth: less in a class proves nothing
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
+_LEAPS = 4.0  # objects that the growth consists of, up to which it goes in leaps
 _TELLING = 4.0  # samples kept before the first capture, from which on their share tells
-_TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
 _FOLLOWS = 0.9  # correlation with the goroutines from which on it is their load
 
@@ -109,20 +109,26 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
     net = float(course[-1])
     sure = float(series.confidence[group])
     cause, why = Cause.UNKNOWN, ""
+    if sure < _NAMED:
+        return None
     if form is Shape.SWINGING or (form is Shape.FALLING and -net >= floor):
+        if series.live[group].max() < floor:
+            return None  # what is allocated between the GC and the counters' reading
         cause = Cause.LOAD if _follows(series, course) else Cause.CHURN
         if form is Shape.FALLING and cause is Cause.CHURN:
             return None
     elif net < floor or form in (Shape.FLAT, Shape.FALLING):
         return None
+    elif form in (Shape.STEP, Shape.LEVELLING) and _in_leaps(series, group, form):
+        why = "it grows in leaps, and the captures are too few to tell whether more will come"
     elif form is Shape.STEP:
         cause = Cause.ONE_TIME
     elif form is Shape.LEVELLING:
         cause = Cause.CACHE
     else:
         cause, why = _leak_or_unknown(series, group, p_value, kept)
-        if cause is Cause.UNKNOWN and not _worth_a_word(series, group, p_value):
-            return None
+    if cause is Cause.UNKNOWN and not _worth_a_word(series, group, p_value):
+        return None
     return Judged(
         group=group,
         cause=cause,
@@ -137,11 +143,28 @@ def _judge(series: Series, group: int, floor: float) -> Judged | None:
 
 
 def _worth_a_word(series: Series, group: int, p_value: float) -> bool:
-    """Whether growth of unknown cause is likely real, and likely this group's; or large."""
-    if series.confidence[group] < _NAMED:
-        return False
+    """Whether growth of unknown cause is likely real, or large."""
     large = float(series.net[group]) > _LARGE * float(series.total[-1])
     return p_value <= _LIKELY or large
+
+
+def _in_leaps(series: Series, group: int, form: Shape) -> bool:
+    """Whether a course that stops, or stopped, is that of tables and arrays that grow in leaps.
+
+    What fills them may go on evenly.  A single step of one large object is one step all the same.
+    """
+    alignment = series.diff.alignment
+    rows = np.flatnonzero((series.group == group) & (series.born > 0))
+    rows = rows[series.in_course(rows)]
+    if not len(rows):
+        return False
+    weight = series.born[rows] / series.density[rows]
+    strings = alignment.frames.strings
+    maps = np.array([at >= 0 and strings[at] == "map" for at in alignment.alloc[rows].tolist()])
+    if weight[maps].sum() > weight.sum() / 2 or series.ladder_of(group) is not None:
+        return True
+    leap = float((weight * alignment.object_bytes[rows]).sum() / weight.sum())
+    return form is Shape.LEVELLING and leap * _LEAPS > float(series.net[group])
 
 
 def _leak_or_unknown(
@@ -264,7 +287,10 @@ def _follows(series: Series, course: Floats) -> bool:
     spread = goroutines.max() - goroutines.min()
     if spread < max(5.0, 0.1 * goroutines.mean()):
         return False
-    return float(np.corrcoef(goroutines, course)[0, 1]) >= _FOLLOWS
+    together = float(np.corrcoef(goroutines, course)[0, 1])
+    free = len(counts) - 2
+    t = together * math.sqrt(free / max(1 - together * together, 1e-12))
+    return together >= _FOLLOWS and student_tail(t, free) <= _SIGNIFICANT
 
 
 def _plateau(series: Series, group: int) -> float | None:

@@ -15,12 +15,15 @@ import numpy as np
 
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.table import Floats
 from memsnap.pprof.profile import Int32s, Int64s
 
 _RUNGS = 3  # sizes ever sampled that make a ladder
 _SMALLEST = 16 << 10  # bytes: below, a rung is sampled too rarely to tell
 _BY_CHANCE = 0.05  # probability that sizes without growth climb from one capture to the next
 _SEVERAL = 4  # samples of an interval from which on their sizes have an average
+_SIDE_BY_SIDE = 1e-3  # probability of an average that climbs so by chance, up to which it is one
+_LEAST_KEPT = 0.1  # of what is allocated: growing by a quarter keeps a fifth
 _HIGHER = 1.25  # the last interval's average size over the first's: one rung at least
 _GROWING = ("append", "map")  # what outgrows its arrays, as the executable tells
 
@@ -120,23 +123,34 @@ def _ladder(rungs: _Rungs) -> Ladder | None:
 def _side_by_side(rungs: _Rungs) -> Ladder | None:
     """Return the ladder that many slices climb at once, if what is allocated grows in size.
 
-    Where sizes do not climb, each order of the intervals' averages is as likely as any other.
+    Where sizes do not climb, any sampled object may as well have come at another's time: the sum
+    of time by height is normal, with the variance of all permutations.
     """
     fresh = np.diff(rungs.ever, axis=1, prepend=0)
-    if len(rungs.sizes) < _RUNGS or fresh.sum(axis=0).min() < _SEVERAL:
+    each = fresh.sum(axis=0)
+    if len(rungs.sizes) < _RUNGS or each.min() < _SEVERAL:
         return None
-    held = rungs.held[:, [0, -1]]
-    if held.sum(axis=0).min() == 0:
+    grown = rungs.sizes @ (rungs.held[:, -1] - rungs.held[:, 0])
+    if grown < _LEAST_KEPT * (rungs.sizes @ fresh[:, 1:]).sum():
         return None
     heights = np.log(rungs.sizes)
-    average = heights @ fresh / fresh.sum(axis=0)
-    kept = heights @ held / held.sum(axis=0)
-    rises = np.diff(average).min() > 0 and kept[1] > kept[0]
-    if not rises or average[-1] - average[0] < math.log(_HIGHER):
+    average = heights @ fresh / each
+    chance = _trend_by_chance(heights, fresh.astype(np.float64))
+    if chance > _SIDE_BY_SIDE or average[-1] - average[0] < math.log(_HIGHER):
         return None
     return Ladder(
         rows=rungs.rows,
         sizes=tuple(rungs.sizes.tolist()),
         top=tuple(np.exp(average).round().astype(int).tolist()),
-        chance=1 / math.factorial(len(average)),
+        chance=chance,
     )
+
+
+def _trend_by_chance(heights: Floats, fresh: Floats) -> float:
+    """Return the p-value of "heights come in no order" for counts by (height, time)."""
+    times = np.arange(fresh.shape[1], dtype=np.float64)
+    count = fresh.sum()
+    height = heights - (heights @ fresh.sum(axis=1)) / count
+    time = times - (fresh.sum(axis=0) @ times) / count
+    spread = (height**2 @ fresh.sum(axis=1)) * (time**2 @ fresh.sum(axis=0)) / (count - 1)
+    return 0.5 * math.erfc(float(height @ fresh @ time) / math.sqrt(2 * max(spread, 1e-12)))
