@@ -60,14 +60,12 @@ class Shares:
     sure: Floats
 
 
-def divide(
-    cells: Cells, groups: int, growth: Floats, *, rate: int, steady: Bools
-) -> Shares:
+def divide(cells: Cells, groups: int, growth: Floats, *, rate: int, steady: Bools) -> Shares:
     """Return how `growth` (C,), in bytes and of either sign, divides over the groups.
 
     That g bytes came without a sample has the probability exp(-g / `rate`), whatever the size of
-    the objects.  In a class that grows steadily (`steady`, (C,)) any group may have such a site; what only
-    comes and goes was sampled before, so no group is blamed for it without a sample.
+    the objects.  In a class that grows steadily (`steady`, (C,)) any group may have such a site;
+    what only comes and goes was sampled before, so no group is blamed for it without a sample.
     """
     unseen = np.where(growth != 0, -np.abs(growth) / max(rate, 1), -np.inf)
     odds = np.tile(np.where(steady, unseen, -np.inf), (groups + 1, 1))
