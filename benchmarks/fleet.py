@@ -158,7 +158,7 @@ async def _fill(db: Database, count: int) -> None:
         )
     if db.dialect == "postgresql":  # as its autovacuum does
         async with db.plain() as connection:
-            await connection.execute(text("ANALYZE"))
+            await connection.execute(text("VACUUM ANALYZE"))
 
 
 def _snapshot(number: int) -> Snapshot:

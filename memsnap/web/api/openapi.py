@@ -26,7 +26,7 @@ _ID = {
     "name": "id",
     "in": "path",
     "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1},
+    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1, "examples": [1]},
 }
 
 
