@@ -9,8 +9,10 @@ import shutil
 import pytest
 from apps import ANYWHERE, READ, TOKENS, WRITE, app_of, bearer
 from settings_texts import settings
+from stores import seen
 
 from memsnap.errors import UsageError
+from memsnap.storage.targets import register
 from memsnap.web.access.exposure import check_exposure
 from memsnap.web.access.sessions import LASTS_S, Sessions
 from memsnap.web.access.tokens import find_token, hash_of, new_token
@@ -230,10 +232,35 @@ async def test_every_answer_tells_browsers_what_it_is_not(store, tmp_path, path)
         assert answer.headers["Server"] == "memsnap"
 
 
+# --- what is captured --------------------------------------------------------------------------
+
+
+async def test_only_what_is_configured_is_ever_visited(store, tmp_path):
+    """Given a target in the store that no configuration names, and an address in the request."""
+    visits = []
+
+    async def visited(_, writer):
+        visits.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(visited, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (number,) = (await register(store, [seen("other", address=address)], now_ns=1)).values()
+        async with app_of(store, tmp_path) as client:
+            path = f"/api/v1/targets/{number}/captures"
+            assert await status(client, "POST", path, **OWN) == 404
+            assert await status(client, "POST", f"{path}?address={address}", **OWN) == 400
+            assert await status(client, "POST", f"/api/v1/targets/{address}/captures", **OWN) == 404
+
+    assert visits == []
+
+
 # --- how much is taken -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "expected"), [(1000, 404), (64 << 10, 404), ((64 << 10) + 1, 413)])
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1000, 404), (64 << 10, 404), ((64 << 10) + 1, 413)]
+)
 async def test_nothing_is_uploaded(store, tmp_path, size, expected):
     async with app_of(store, tmp_path) as client:
         async with client.post(CAPTURE, data=b"x" * size, headers=OWN) as answer:
