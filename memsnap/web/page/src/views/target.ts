@@ -219,7 +219,7 @@ export function target(id: number): View {
   const showLayers = debounce(async () => {
     const { a, b } = state;
     try {
-      const diff = new Diff(await get<DiffDocument>("api/page/diff", { a, b }, stopper.signal));
+      const diff = new Diff(await get<DiffDocument>("api/v1/diff/columns", { before: a, after: b }, stopper.signal));
       const found = series!;
       const by = diff.table("type").type.some((place) => place >= 0) ? "type" : "function";
       const table = diff.table(by);
