@@ -95,14 +95,9 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
 }
 
 
-
 /** Asks for a change of state, as this page: other sites cannot send the header. */
-export async function post(path: string, body: unknown = {}, token = ""): Promise<Response> {
-  return ask(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Memsnap": "page", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify(body),
-  });
+export async function post(path: string, parameters: Parameters = {}, token = ""): Promise<Response> {
+  return ask(url(path, parameters), { method: "POST", headers: { "X-Memsnap": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}) } });
 }
 
 /** All targets, page after page. */
@@ -115,4 +110,15 @@ export async function targets(signal?: AbortSignal): Promise<Target[]> {
     after = page.next;
   } while (after);
   return found;
+}
+
+/** Who asks, as the daemon sees it; a null scope is not let in. */
+export interface Session {
+  needed: boolean;
+  scope: "read" | "write" | null;
+  name: string;
+}
+
+export async function session(signal?: AbortSignal): Promise<Session> {
+  return get<Session>("api/v1/session", {}, signal);
 }

@@ -5,7 +5,7 @@ import { sparkline } from "../charts/sparkline.ts";
 import { debounce, h, hidden, replace } from "../dom.ts";
 import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
 import { href, keep, route } from "../state.ts";
-import { findingsByTarget, severityRank, worst, type StoredFinding } from "../findings.ts";
+import { findingsByTarget, severityRank, worst, type KeptFinding } from "../findings.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["1h", "6h", "24h", "7d"];
@@ -25,7 +25,7 @@ interface Line {
   heap: number | null;
   rss: number | null;
   slope: number | null;
-  finding: StoredFinding | null;
+  finding: KeptFinding | null;
   captured: number | null;
 }
 
@@ -174,7 +174,7 @@ function isNotable(speed: number | null, heap: number | null): boolean {
   return speed !== null && heap !== null && speed * 3600 > 0.1 * heap;
 }
 
-function line(target: Target, course: Course | null, findings: StoredFinding[]): Line {
+function line(target: Target, course: Course | null, findings: KeptFinding[]): Line {
   const last = <T>(values: T[] | undefined) => (values?.length ? values[values.length - 1] : null);
   return {
     target,

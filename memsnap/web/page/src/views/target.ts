@@ -7,7 +7,7 @@ import { ago, bytes, duration, fromNs, moment, shortType } from "../format.ts";
 import { href, keep, route } from "../state.ts";
 import { Diff, type DiffDocument } from "../diff/model.ts";
 import { command } from "../diff/stack.ts";
-import { findingsByTarget, isMuted, type StoredFinding } from "../findings.ts";
+import { findingsByTarget, type KeptFinding } from "../findings.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["15m", "1h", "6h", "24h", "7d", "30d"];
@@ -96,7 +96,7 @@ export function target(id: number): View {
       get<Page<Failure>>(`api/v1/targets/${id}/failures`, { limit: 1 }, stopper.signal).catch(() => null),
       findingsByTarget(stopper.signal).catch(() => new Map()),
     ]);
-    const open = ((byTarget as Map<number, StoredFinding[]>).get(id) ?? []).filter((each) => each.course.state !== "resolved" && !isMuted(each));
+    const open = ((byTarget as Map<number, KeptFinding[]>).get(id) ?? []);
     const last = failures?.items[0];
     replace(
       notes,
