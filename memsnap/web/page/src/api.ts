@@ -122,3 +122,42 @@ export interface Session {
 export async function session(signal?: AbortSignal): Promise<Session> {
   return get<Session>("api/v1/session", {}, signal);
 }
+
+/** One life of a target's process, as its captures show it; a mark stands at `first_slot_ns`. */
+export interface Life {
+  process_id: number;
+  build_id: string;
+  build: string;
+  first_slot_ns: number;
+  last_slot_ns: number;
+}
+
+export interface TimelineFinding {
+  id: number;
+  state: "new" | "open" | "muted" | "resolved";
+  severity: "info" | "low" | "medium" | "high";
+  title: string;
+  since_ns: number;
+  last_ns: number;
+  resolved_ns: number | null;
+}
+
+export interface Timeline {
+  lives: Life[];
+  findings: TimelineFinding[];
+}
+
+/** What held most of the live heap over time; all of it is items, rest and unknown together. */
+export interface TopSeries {
+  by: "type" | "function" | "package" | "site";
+  /** Whether any build of these captures has types. */
+  typed: boolean;
+  /** Captures in this time, of which at most 400 are here. */
+  captures: number;
+  slot_ns: number[];
+  snapshot_id: number[];
+  process_id: number[];
+  items: { name: string; file: string; line: number; peak_bytes: number; values: number[] }[];
+  rest: number[];
+  unknown: number[] | null;
+}

@@ -23,7 +23,6 @@ interface Told {
   evidence?: Record<string, unknown>;
   at?: { function: string; file: string; line: number } | null;
   sites?: Site[];
-  growth?: { bytes: number; low_bytes: number; high_bytes: number; bytes_per_s: number } | null;
 }
 
 /** A finding's record; times are nanoseconds since 1970, `muted_until_ns` null while it is not muted. */

@@ -4,7 +4,6 @@ import { h } from "./dom.ts";
 import { session } from "./api.ts";
 import { follow } from "./live.ts";
 import { route } from "./state.ts";
-import { startTheme } from "./theme.ts";
 import { diff } from "./views/diff.ts";
 import { finding } from "./views/finding.ts";
 import { findings } from "./views/findings.ts";
@@ -47,6 +46,5 @@ async function start(): Promise<void> {
   follow(() => current?.refresh?.());
 }
 
-startTheme();
 mount(document.getElementById("app")!);
 void start();

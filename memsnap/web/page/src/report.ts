@@ -5,7 +5,8 @@ import { typeFilter } from "./diff/filter.ts";
 import { Diff, type DiffDocument } from "./diff/model.ts";
 import { narrowed } from "./diff/narrow.ts";
 import { DiffView } from "./diff/view.ts";
-import { startTheme, themeSwitch } from "./theme.ts";
+import { startTheme } from "./theme.ts";
+import { themeSwitch } from "./views/colours.ts";
 
 startTheme();
 const whole = new Diff(JSON.parse(document.getElementById("report")!.textContent!) as DiffDocument);

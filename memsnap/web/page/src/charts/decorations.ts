@@ -13,11 +13,11 @@ const LETTER = 16; // the side of an A or B
 /** Bands that do not overlap, which share one line of strips. */
 export type Lane = Band[];
 
-/** Puts bands that overlap into lanes of their own; those that find no room are not drawn. */
+/** Puts bands that overlap into lanes of their own; the last ones that find no room are not drawn. */
 export function lanesOf(bands: Band[]): Lane[] {
   const lanes: Lane[] = [];
-  for (const band of [...bands].sort((a, b) => a.from - b.from)) {
-    const free = lanes.find((lane) => lane[lane.length - 1].until <= band.from);
+  for (const band of bands) {
+    const free = lanes.find((lane) => lane.every((each) => each.until <= band.from || band.until <= each.from));
     if (free) free.push(band);
     else if (lanes.length < MOST_LANES) lanes.push([band]);
   }
@@ -49,7 +49,7 @@ export function decorate(plot: uPlot, { lanes, marks, picked }: { lanes: Lane[];
   drawMarks(pen, plot, marks, lanes.length * STRIP * scale);
   const { a, b } = picked;
   const { top, height } = plot.bbox;
-  if (a !== null && b !== null) {
+  if (a !== null && b !== null && picked.shaded !== false) {
     const [from, until] = [plot.valToPos(a, "x", true), plot.valToPos(b, "x", true)];
     pen.fillStyle = colour("--brush");
     pen.fillRect(from, top, until - from, height);
@@ -120,7 +120,9 @@ function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, seconds
   const x = plot.valToPos(seconds, "x", true);
   line(pen, plot, x, colour("--accent"), []);
   const side = LETTER * scale;
-  const from = x > left + width - side * 1.2 ? x - side : x;
+  // A stands before its line and B behind it, unless the edge is there.
+  const before = letter === "A" ? x - side > left : x + side > left + width;
+  const from = before ? x - side : x;
   pen.fillStyle = colour("--accent");
   pen.fillRect(from, top + height - side, side, side);
   pen.fillStyle = colour("--on-accent");

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { colour, font, h, hidden, replace } from "../dom.ts";
-import { bytes, count, moment } from "../format.ts";
+import { bytes, count, moment, size } from "../format.ts";
 import { decorate, lanesOf, STRIP, stripAt, tint, type Lane } from "./decorations.ts";
 
 export interface Line {
@@ -32,6 +32,8 @@ export interface ChartInput {
   lines: Line[];
   marks: Mark[];
   bands?: Band[];
+  /** Places among the times where another process begins. */
+  breaks?: number[];
   /** Drawn one above the other. */
   stacked?: boolean;
 }
@@ -39,6 +41,8 @@ export interface ChartInput {
 export interface Picked {
   a: number | null; // seconds
   b: number | null;
+  /** Whether the span between them is shaded; so unless told. */
+  shaded?: boolean;
 }
 
 const SYNC = "target";
@@ -60,7 +64,7 @@ export class SeriesChart {
     private readonly brushed: (from: number, until: number) => void,
     private readonly clicked: (at: number) => void,
   ) {
-    this.element = h("figure", { class: "chart card" }, this.caption, this.place);
+    this.element = h("figure", { class: `chart card${input.stacked ? " stacked" : ""}` }, this.caption, this.place);
     let width = 0;
     new ResizeObserver(() => {
       const now = this.place.clientWidth;
@@ -124,6 +128,8 @@ export class SeriesChart {
       const value = this.input.lines[at].values[place] ?? null;
       return value === null ? "unknown" : write(value);
     };
+    // uPlot knows `gaps`, and its types do not.
+    const broken: object = { gaps: (plot: uPlot, number: number) => this.gaps(plot, number) };
     const axis = { stroke: ink, font: font(11), grid: { stroke: grid, width: 1 }, ticks: { show: false } };
     return {
       width: this.place.clientWidth,
@@ -133,18 +139,18 @@ export class SeriesChart {
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, ((most || 1) * 1.08) / (1 - (STRIP * this.lanes.length) / this.height)] } },
       axes: [
-        { ...axis, size: 26, space: 100, values: clock },
-        { ...axis, size: 64, ...(input.unit === "bytes" ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => write(tick)) },
+        { ...axis, size: 26, space: 70, values: clock },
+        { ...axis, size: 64, ...(input.unit === "bytes" ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => (input.unit === "bytes" ? size(tick) : count(tick))) },
       ],
       series: [
-        { label: "at", value: (_, at) => (at === null ? "the end" : moment(at * 1000)) },
+        { label: "at", value: (_, at) => (moment((at ?? this.input.times[this.input.times.length - 1]) * 1000)) },
         ...input.lines.map((line, at) => {
           const ink = colour(line.colour);
           return {
             label: line.name,
             stroke: ink,
             width: input.stacked ? 1 : 1.75,
-            spanGaps: true, // some numbers are not taken at every visit
+            ...broken,
             points: { show: () => this.input.times.length < MANY, size: 4, fill: ink },
             ...(input.stacked ? { fill: `color-mix(in srgb, ${ink} 55%, ${colour("--card")})` } : at === 0 ? { fill: `color-mix(in srgb, ${ink} 10%, transparent)` } : {}),
             value: (_: uPlot, __: number, ___: number, place: number | null) => written(at, place ?? last(at)),
@@ -158,6 +164,19 @@ export class SeriesChart {
         ready: [(plot) => this.listen(plot)],
       },
     };
+  }
+
+  /** Where a line ends, in device pixels: between two processes. What one visit leaves out is bridged. */
+  private gaps(plot: uPlot, number: number): [number, number][] {
+    if (this.input.stacked) return [];
+    const [times, values] = [plot.data[0], plot.data[number]];
+    const x = (place: number) => plot.valToPos(times[place], "x", true);
+    return (this.input.breaks ?? []).flatMap((at): [number, number][] => {
+      let [from, until] = [at - 1, at];
+      while (from >= 0 && values[from] === null) from -= 1;
+      while (until < values.length && values[until] === null) until += 1;
+      return from < 0 || until >= values.length ? [] : [[x(from), x(until)]];
+    });
   }
 
   private listen(plot: uPlot): void {

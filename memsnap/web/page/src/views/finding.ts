@@ -4,7 +4,7 @@ import { get, Problem, type Series } from "../api.ts";
 import { SeriesChart } from "../charts/series.ts";
 import { announce, debounce, h, replace, type Child } from "../dom.ts";
 import { command, place, pprofCommand } from "../diff/stack.ts";
-import { bytes, change, count, duration, fromNs, moment, span } from "../format.ts";
+import { bytes, count, duration, fromNs, moment } from "../format.ts";
 import { endOf, isForEver, keptFinding, mute, resolve, unmute, verdictOf, type KeptFinding } from "../findings.ts";
 import { href } from "../state.ts";
 import { ifWritable } from "./permission.ts";
@@ -54,7 +54,7 @@ export function finding(id: number): View {
       };
       return h("button", { onclick: () => void run() }, text);
     };
-    const buttons = found.state === "muted" ? [act("Unmute", () => unmute(id))] : found.state === "resolved" ? [] : [act("Mute for a day", () => mute(id, 24)), act("Mute for a week", () => mute(id, 24 * 7)), act("Mute", () => mute(id, null))];
+    const buttons = found.state === "muted" ? [act("Unmute", () => unmute(id))] : found.state === "resolved" ? [] : [act("Mute for a day", () => mute(id, 24)), act("Mute for a week", () => mute(id, 24 * 7)), act("Mute for good", () => mute(id, null))];
     if (found.state !== "resolved") buttons.push(act("Resolve", () => resolve(id)));
     if (!buttons.length) return h("div", {});
     return ifWritable([...buttons, result], "Muting and resolving", () => void load(), stopper.signal);
@@ -80,12 +80,14 @@ export function finding(id: number): View {
     const [column] = series.columns;
     if (!series.slot_ns.length || !column) return replace(where, h("p", { class: "note" }, "The captures of this time are not kept any more."));
     const cited = new Set(found.snapshots);
+    const restarts = series.process_id.flatMap((process, at) => (at && process !== series.process_id[at - 1] ? [at] : []));
     const input = {
       title,
       unit: column.unit === "bytes" ? ("bytes" as const) : ("count" as const),
       times: series.slot_ns.map((slot) => slot / 1e9),
       lines: [{ name: column.unit === "bytes" ? "live" : column.unit, colour: "--series-1", values: column.values }],
-      marks: series.process_id.flatMap((process, at) => (at && process !== series.process_id[at - 1] ? [{ at: series.slot_ns[at] / 1e9, text: "restart" }] : [])),
+      marks: restarts.map((at) => ({ at: series.slot_ns[at] / 1e9, text: "restart" })),
+      breaks: restarts,
       bands: [{ from: found.course.since_ns / 1e9, until: endOf(found) / 1e9, text: found.state === "resolved" ? "seen until resolved" : "seen since", colour: `--${found.severity}-ink` }],
     };
     const ends = series.snapshot_id.flatMap((snapshot, at) => (cited.has(snapshot) ? [series.slot_ns[at] / 1e9] : []));
@@ -95,7 +97,7 @@ export function finding(id: number): View {
       chart = new SeriesChart(input, (from, until) => (location.hash = href("diff", { a: nearest(from), b: nearest(until), search: found.function })), () => undefined);
       replace(where, chart.element, h("p", { class: "note" }, "A to B: the captures that it rests on. Drag over the chart to compare two others."));
     }
-    if (ends.length) chart.pick({ a: ends[0], b: ends[ends.length - 1] });
+    if (ends.length) chart.pick({ a: ends[0], b: ends[ends.length - 1], shaded: false });
   }
 
   void load();
@@ -107,12 +109,11 @@ function gone(id: number): HTMLElement {
 }
 
 function said(found: KeptFinding): Child[] {
-  const { document: told, course, growth } = { ...found, growth: found.document.growth };
+  const { document: told, course } = found;
   const sites = (told.sites ?? []).slice(0, 5);
   return [
     h("p", { class: "chips" }, h("span", { class: `chip severity-${found.severity}` }, found.severity), h("span", { class: "chip" }, verdictOf(found)), h("span", { class: "chip" }, found.state)),
     h("h1", {}, told.title),
-    growth ? h("p", { class: "big" }, change(growth.bytes), h("span", { class: "limits" }, span(growth.low_bytes, growth.high_bytes, true), growth.bytes_per_s ? ` · ${change(Math.round(growth.bytes_per_s * 3600))} an hour` : "")) : null,
     ...(told.detail ?? []).map((text) => h("p", {}, `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`)),
     told.at ? h("p", { class: "code-line" }, h("code", {}, told.at.function), " ", h("code", { class: "place", title: told.at.file }, place(told.at))) : null,
     sites.length > 1 || sites[0]?.type ? h("ul", { class: "sites" }, ...sites.map((site) => h("li", {}, site.type ? h("code", {}, site.type) : "objects of unknown type", " in ", h("code", {}, site.function), ` ${place(site)}: ${bytes(site.bytes)}`))) : null,

@@ -49,7 +49,7 @@ export function findings(): View {
     try {
       const asked = { state: STATES[wanted.state], verdict: wanted.verdict, target: /^\d+$/.test(wanted.target) ? wanted.target : "", function: wanted.function };
       const { items, more } = await keptFindings(asked, stopper.signal);
-      items.sort((a, b) => severityRank(b.severity) - severityRank(a.severity) || b.course.last_ns - a.course.last_ns);
+      items.sort((a, b) => rank(a) - rank(b) || severityRank(b.severity) - severityRank(a.severity) || b.course.last_ns - a.course.last_ns);
       told.textContent = items.length ? `${more ? "the last " : ""}${plural(items.length, "finding")}` : "";
       replace(body, items.length ? h("ul", { class: "finding-list" }, ...items.map(item)) : nothing());
     } catch (error) {
@@ -72,6 +72,11 @@ export function findings(): View {
   void load();
   void name();
   return { element, refresh: debounce(() => void load(), 500), stop: () => stopper.abort() };
+}
+
+/** What needs somebody comes first. */
+function rank({ state }: KeptFinding): number {
+  return state === "resolved" ? 2 : state === "muted" ? 1 : 0;
 }
 
 function item(finding: KeptFinding): HTMLElement {

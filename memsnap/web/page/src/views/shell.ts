@@ -2,7 +2,7 @@
 
 import { h, replace, type Child } from "../dom.ts";
 import { Problem } from "../api.ts";
-import { themeSwitch } from "../theme.ts";
+import { themeSwitch } from "./colours.ts";
 import { tokenForm } from "./session.ts";
 
 /** A view in the making: what to show, and what to stop when another takes its place. */
