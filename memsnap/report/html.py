@@ -10,7 +10,7 @@ import msgspec
 
 from memsnap.analysis.diff import Diff
 from memsnap.errors import MemsnapError
-from memsnap.report.columns import columns_document
+from memsnap.report.columns import ColumnsDocument, columns_document
 
 TEMPLATE = Path(__file__).parent.parent / "web" / "static" / "report.html"
 _DATA = "{{data}}"
@@ -41,7 +41,7 @@ def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
     return f"{before}{_as_script(columns_document(diff))}{after}"
 
 
-def _as_script(document: dict[str, object]) -> str:
+def _as_script(document: ColumnsDocument) -> str:
     """Return a document as JSON that may stand in a script element, whatever its names hold."""
     text = msgspec.json.encode(_plain(document)).decode()
     return text.translate(_ESCAPES)

@@ -10,7 +10,6 @@ from memsnap.web.api.problems import as_problems
 from memsnap.web.api.routes import add_whole_api
 from memsnap.web.health import add_health
 from memsnap.web.page import add_page
-from memsnap.web.page_data import add_page_data
 
 _MOST_BODY_BYTES = 64 << 10  # of a request; nothing is uploaded
 
@@ -23,7 +22,6 @@ def make_app(daemon: Daemon) -> web.Application:
     )
     app.on_response_prepare.append(add_headers)
     add_health(app, daemon)
-    add_page_data(app, daemon.db)
     add_whole_api(app, LocalArchive(daemon.db), daemon, guard)
     add_page(app)
     return app

@@ -12,7 +12,8 @@ from memsnap.config.settings import Scope
 from memsnap.version import __version__
 from memsnap.web.access.guard import OWN_HEADER
 from memsnap.web.api.parameters import MOST_OF_ONE, Parameter
-from memsnap.web.api.table import COMPONENTS, DIFF_SCHEMA, PROBLEM, Answer, Route
+from memsnap.web.api.route import DIFF_SCHEMA, PROBLEM, Answer, Route
+from memsnap.web.api.table import COMPONENTS
 
 _TEMPLATE = "#/components/schemas/{name}"
 _COMMON = (

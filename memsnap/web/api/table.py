@@ -1,7 +1,6 @@
 """The one table of all routes: it registers them, reads their parameters, and documents them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -10,56 +9,15 @@ from memsnap.analysis.table import By
 from memsnap.archive.errors import Problem
 from memsnap.archive.values import MOST_ROWS, Page, Series, Welcome
 from memsnap.config.settings import Scope
+from memsnap.report.columns import GROUPINGS, ColumnsDocument
 from memsnap.report.export import Value
 from memsnap.report.flame_document import MOST_NODES, FlameDocument
-from memsnap.report.table_document import MOST_TABLE_ROWS, TableDocument
 from memsnap.storage.records import FailureRecord, SnapshotRecord, TargetRecord
 from memsnap.storage.sightings import State
 from memsnap.web.api import forms
 from memsnap.web.api.parameters import Parameter
-from memsnap.web.api.values import Captured, FindingView, SessionState, TypeGrowth
-
-JSON = "application/json"
-PROBLEM = "application/problem+json"
-FILE = "application/octet-stream"
-EVENTS = "text/event-stream"
-NUMBER = "{id:[0-9]{1,19}}"
-DIFF_SCHEMA = "Diff"
-"""The component that `memsnap/report/schemas/diff-1.json` becomes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer of a route: `schema` is a type, or the name of a component; None has no body."""
-
-    about: str
-    content_type: str = JSON
-    schema: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method at one path; `name` says which handler it is.
-
-    `scope` None is open to all.  `refusals` are the statuses of problem documents beside those
-    that all routes have.
-    """
-
-    name: str
-    path: str
-    about: str
-    answers: Mapping[int, Answer]
-    tag: str
-    method: str = "GET"
-    parameters: tuple[Parameter, ...] = ()
-    refusals: tuple[HTTPStatus, ...] = ()
-    scope: Scope | None = Scope.READ
-    cached: bool = field(default=True)
-
-    @property
-    def shown_path(self) -> str:
-        """The path without the patterns of its parts: `/api/v1/targets/{id}`."""
-        return self.path.replace(NUMBER, "{id}")
+from memsnap.web.api.route import DIFF_SCHEMA, EVENTS, FILE, NUMBER, Answer, Route
+from memsnap.web.api.values import Captured, FindingView, Overview, SessionState, TypeGrowth
 
 
 def _json(schema: Any, about: str = "What was asked for.") -> Mapping[int, Answer]:
@@ -131,6 +89,23 @@ _ORDER = (
     ),
 )
 _MISSING = (HTTPStatus.NOT_FOUND,)
+
+_OVER_TIME = (
+    Route(
+        name="overview",
+        path="/api/v1/overview",
+        about="Follow all targets at once, in a few points each; the last day if no time is given.",
+        parameters=(
+            _SINCE,
+            Parameter(
+                name="after", form=forms.number(), about="What the page before gave as `next`."
+            ),
+            _limit(MOST_ROWS),
+        ),
+        answers=_json(Overview),
+        tag="captures",
+    ),
+)
 
 _STORED = (
     Route(
@@ -277,11 +252,19 @@ _DIFFS = (
         tag="diffs",
     ),
     Route(
-        name="diff_table",
-        path="/api/v1/diff/table",
-        about="Compare two snapshots: all rows in columns, without stacks.",
-        parameters=(*_PAIR, *_ORDER, _limit(20_000, MOST_TABLE_ROWS)),
-        answers=_json(TableDocument),
+        name="diff_columns",
+        path="/api/v1/diff/columns",
+        about="Compare two snapshots: all rows of several tables in columns, with their stacks.",
+        parameters=(
+            *_PAIR,
+            Parameter(
+                name="by",
+                form=forms.choice(*(by.value for by in GROUPINGS)),
+                about="This table; all of them if none is named.",
+                many=True,
+            ),
+        ),
+        answers=_json(ColumnsDocument),
         refusals=_MISSING,
         tag="diffs",
     ),
@@ -451,6 +434,6 @@ _SESSIONS = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_STORED, *_DIFFS, *_FINDINGS, *_LIVE, *_SESSIONS)
+ROUTES: tuple[Route, ...] = (*_STORED, *_OVER_TIME, *_DIFFS, *_FINDINGS, *_LIVE, *_SESSIONS)
 COMPONENTS = (Problem,)
 """Schemas that no route names by itself."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from memsnap.config.settings import Scope
+from memsnap.storage.overview import Course
 from memsnap.storage.records import SnapshotRecord
 from memsnap.storage.sightings import FindingRecord, State
 
@@ -42,3 +43,17 @@ class FindingView:
     state: State
     finding: FindingRecord
     snapshots: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How targets went from `since_ns` to `until_ns`, those without captures left out.
+
+    `since_ns` is not before the first capture of any.  `next` is the parameter `after` of the
+    next page, None at the end.
+    """
+
+    since_ns: int
+    until_ns: int
+    items: tuple[Course, ...]
+    next: str | None = None

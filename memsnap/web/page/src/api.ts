@@ -100,6 +100,20 @@ export async function post(path: string, parameters: Parameters = {}, token = ""
   return ask(url(path, parameters), { method: "POST", headers: { "X-Memsnap": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}) } });
 }
 
+/** How all targets went over the last `span`, page after page. */
+export async function overview(span: string, signal?: AbortSignal): Promise<Overview> {
+  const found: Overview = { since_ns: Infinity, until_ns: 0, courses: [] };
+  let after: string | null = null;
+  do {
+    const page: Page<Course> & { since_ns: number; until_ns: number } = await get("api/v1/overview", { since: `-${span}`, after }, signal);
+    found.since_ns = Math.min(found.since_ns, page.since_ns);
+    found.until_ns = Math.max(found.until_ns, page.until_ns);
+    found.courses.push(...page.items);
+    after = page.next;
+  } while (after);
+  return found;
+}
+
 /** All targets, page after page. */
 export async function targets(signal?: AbortSignal): Promise<Target[]> {
   const found: Target[] = [];

@@ -1,6 +1,6 @@
 // All targets at a glance: how their heaps go, and which one to look at first.
 
-import { get, targets, type Course, type Overview, type Target } from "../api.ts";
+import { overview as allCourses, targets, type Course, type Target } from "../api.ts";
 import { sparkline } from "../charts/sparkline.ts";
 import { debounce, h, hidden, replace } from "../dom.ts";
 import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
@@ -93,7 +93,7 @@ export function overview(): View {
     try {
       const [known, found, byTarget] = await Promise.all([
         targets(stopper.signal),
-        get<Overview>("api/page/overview", { span: state.span }, stopper.signal),
+        allCourses(state.span, stopper.signal),
         findingsByTarget(stopper.signal),
       ]);
       const courses = new Map(found.courses.map((course) => [course.target_id, course]));
