@@ -163,7 +163,7 @@ export interface Timeline {
 
 /** What held most of the live heap over time; all of it is items, rest and unknown together. */
 export interface TopSeries {
-  by: "type" | "function" | "package" | "site";
+  by: "type" | "line" | "function" | "package";
   /** Whether any build of these captures has types. */
   typed: boolean;
   /** Captures in this time, of which at most 400 are here. */

@@ -10,8 +10,8 @@ export const METRICS = ["heap", "next-gc", "rss", "stacks", "goroutines", "gc"];
 const LAYER_COLOURS = ["--series-1", "--series-3", "--series-5", "--series-4", "--series-6", "--series-2"];
 export const MOST_LAYERS = LAYER_COLOURS.length;
 
-export type LayerBy = "type" | "function" | "package" | "site";
-export const LAYERS: LayerBy[] = ["type", "site", "function", "package"];
+export type LayerBy = "type" | "line" | "function" | "package";
+export const LAYERS: LayerBy[] = ["type", "line", "function", "package"];
 
 type Columns = Pick<Series, "slot_ns" | "process_id">;
 
@@ -79,7 +79,7 @@ export function layerName({ by, items }: TopSeries, at: number): string {
   if (by === "type") return shortType(name);
   if (by === "package") return name || "unknown package";
   const text = shortFunction(name) || "unknown function";
-  return by === "site" && file ? `${text} ${shortFile(file)}:${line}` : text;
+  return by === "line" && file ? `${text} ${shortFile(file)}:${line}` : text;
 }
 
 /** Cycles per minute since the capture before, null over a restart. */

@@ -1,4 +1,4 @@
-// What holds the live heap of a target over time: a stacked area by type, site, function or package.
+// What holds the live heap of a target over time: a stacked area by type, line, function or package.
 
 import { get, type Timeline, type TopSeries } from "../api.ts";
 import { LAYERS, layerName, layers, MOST_LAYERS, type LayerBy } from "../charts/course.ts";
