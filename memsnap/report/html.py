@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.table import By
 from memsnap.errors import MemsnapError
 from memsnap.report.columns import ColumnsDocument, columns_document
 
@@ -34,10 +35,16 @@ def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
 def _as_script(document: ColumnsDocument) -> str:
     """Return a document as text that may stand in a script element, whatever its names hold.
 
-    JSON, gzip-compressed, in base64: with 100,000 sites a tenth of the JSON's size, which browsers
-    open in half the time.
+    JSON, gzip-compressed, in base64: with 100,000 sites a fifteenth of the JSON's size.  Tables
+    but the first one that is shown are texts of JSON in it, which browsers read when they are
+    asked for.
     """
-    return base64.b64encode(gzip.compress(msgspec.json.encode(_plain(document)), mtime=0)).decode()
+    tables = {
+        name: table if name == By.SITE.value else msgspec.json.encode(_plain(table)).decode()
+        for name, table in document["tables"].items()
+    }
+    whole = msgspec.json.encode(_plain({**document, "tables": tables}))
+    return base64.b64encode(gzip.compress(whole, mtime=0)).decode()
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ import { narrowed } from "./diff/narrow.ts";
 import { DiffView } from "./diff/view.ts";
 import { startTheme } from "./theme.ts";
 import { themeSwitch } from "./views/colours.ts";
+import { helpButton, startKeys } from "./views/help.ts";
 
 /** The data beside the script: JSON, gzip-compressed, in base64. */
 async function data(): Promise<DiffDocument> {
@@ -32,9 +33,10 @@ async function start(place: HTMLElement): Promise<void> {
   document.title = `memsnap: ${name}`;
   replace(
     place,
-    h("header", { class: "bar" }, h("span", { class: "brand" }, "memsnap"), h("span", { class: "where" }, name), h("span", { class: "spring" }), themeSwitch()),
+    h("header", { class: "bar" }, h("span", { class: "brand" }, "memsnap"), h("span", { class: "where" }, name), h("span", { class: "spring" }), themeSwitch(), helpButton()),
     h("main", {}, h("h1", { class: "sr-only" }, `Diff of ${name}`), view.element),
   );
+  startKeys();
   await view.start();
 }
 
