@@ -1,13 +1,12 @@
-"""Diffs over HTTP: the command line's document, its table, tree and types, and profiles of it."""
+"""Diffs over HTTP: the command line's document, its tables, tree and types, and profiles of it."""
 
 import json
 from pathlib import Path
 
 import pytest
-from apps import app_of
+from apps import DOCUMENT, app_of, got
 from builders.captures import SERVE, after, before, taken
 from builders.profiles import Row
-from jsonschema import Draft202012Validator
 from settings_texts import settings
 from stores import at, seen
 
@@ -19,11 +18,8 @@ from memsnap.pprof.reader import read
 from memsnap.report.document import diff_json
 from memsnap.storage.spool import Spool
 from memsnap.storage.targets import register
-from memsnap.web.api.openapi import openapi
-from memsnap.web.api.table import ROUTES
 from memsnap.web.app import make_app
 
-DOCUMENT = openapi(ROUTES)
 HOSTILE = (
     "main.<script>alert(1)</script>",
     "main.\"><img src=x onerror='alert(1)'>",
@@ -45,19 +41,6 @@ async def pair(store, saved) -> tuple[int, int, int]:
 async def client(store, tmp_path):
     async with app_of(store, tmp_path) as opened:
         yield opened
-
-
-async def got(client, path, expected=200, **query):
-    """Return a document; it is as the OpenAPI document says."""
-    async with client.get(path, params=query) as answer:
-        body = await answer.read()
-    assert answer.status == expected, body
-    document = json.loads(body)
-    operation = DOCUMENT["paths"][path]["get"]["responses"][str(expected)]
-    (content,) = operation["content"].values()
-    validator = Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]})
-    assert [error.message for error in validator.iter_errors(document)] == []
-    return document
 
 
 async def test_the_document_is_the_command_lines(client, pair):

@@ -48,7 +48,7 @@ def add_api(app: web.Application, archive: Archive, others: Sequence[object] = (
 def add_whole_api(app: web.Application, archive: Archive, daemon: Daemon, guard: Guard) -> None:
     """Add all that stands in the table."""
     others = (
-        Times(daemon.db),
+        Times(daemon.db, archive),
         Live(daemon, archive),
         Findings(daemon.db, guard),
         SessionHandlers(guard),

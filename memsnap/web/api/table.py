@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from memsnap.analysis.finding import Severity
 from memsnap.analysis.rows import Sort
 from memsnap.analysis.table import By
 from memsnap.archive.errors import Problem
@@ -12,12 +13,22 @@ from memsnap.config.settings import Scope
 from memsnap.report.columns import GROUPINGS, ColumnsDocument
 from memsnap.report.export import Value
 from memsnap.report.flame_document import MOST_NODES, FlameDocument
+from memsnap.storage.holders import GROUPINGS as HOLDING
+from memsnap.storage.holders import MOST_CAPTURES
 from memsnap.storage.records import FailureRecord, SnapshotRecord, TargetRecord
 from memsnap.storage.sightings import State
 from memsnap.web.api import forms
 from memsnap.web.api.parameters import Parameter
 from memsnap.web.api.route import DIFF_SCHEMA, EVENTS, FILE, NUMBER, Answer, Route
-from memsnap.web.api.values import Captured, FindingView, Overview, SessionState, TypeGrowth
+from memsnap.web.api.values import (
+    Captured,
+    FindingView,
+    Overview,
+    SessionState,
+    Timeline,
+    TopSeries,
+    TypeGrowth,
+)
 
 
 def _json(schema: Any, about: str = "What was asked for.") -> Mapping[int, Answer]:
@@ -103,6 +114,38 @@ _OVER_TIME = (
             _limit(MOST_ROWS),
         ),
         answers=_json(Overview),
+        tag="captures",
+    ),
+    Route(
+        name="top_series",
+        path=f"/api/v1/targets/{NUMBER}/series/top",
+        about="Follow what held the live heap of one target: the holders with the largest peaks, "
+        f"and the rest. At most {MOST_CAPTURES} captures are read, evenly by their number, fewer "
+        "where they are very large; the first and the last are always among them.",
+        parameters=(
+            Parameter(
+                name="by",
+                form=forms.choice(*(by.value for by in HOLDING)),
+                default=By.TYPE.value,
+                about="What holds: a type of objects; or what allocated them.",
+            ),
+            *_FILTERS,
+            _SINCE,
+            _UNTIL,
+            _limit(6, 20),
+        ),
+        answers=_json(TopSeries),
+        refusals=_MISSING,
+        tag="captures",
+    ),
+    Route(
+        name="timeline",
+        path=f"/api/v1/targets/{NUMBER}/timeline",
+        about="List lives of the process of one target, with their builds, and its findings; the "
+        "last day if no time is given.",
+        parameters=(_SINCE, _UNTIL, _limit(200)),
+        answers=_json(Timeline),
+        refusals=_MISSING,
         tag="captures",
     ),
 )
@@ -351,8 +394,23 @@ _FINDINGS = (
                 about="In one of these states.",
                 many=True,
             ),
+            Parameter(
+                name="kind",
+                form=forms.text(),
+                about="Of one of these kinds: growth, goroutines, ...",
+                many=True,
+            ),
+            Parameter(
+                name="severity",
+                form=forms.choice(*(each.name.lower() for each in Severity)),
+                about="Of one of these severities.",
+                many=True,
+            ),
             _text("verdict", "Of this verdict: leak, ..."),
             _text("function", "With this in the name of their function."),
+            Parameter(
+                name="after", form=forms.place(), about="What the page before gave as `next`."
+            ),
             _limit(100),
         ),
         answers=_json(Page[FindingView]),

@@ -1,19 +1,26 @@
-"""How targets went over time, out of the store: all of them at once, in a few points each."""
+"""How targets went over time: all at once in a few points each, or one with what happened to it."""
 
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 
 import msgspec
 from aiohttp import web
 
+from memsnap.analysis.table import By
+from memsnap.archive.archive import Archive
 from memsnap.storage.database import Database
+from memsnap.storage.findings import FindingFilter, find
+from memsnap.storage.holders import Holders, holders
 from memsnap.storage.overview import active_targets, axis_of, courses, first_slot
-from memsnap.web.api.answers import made_answer
+from memsnap.storage.sightings import FindingRecord
+from memsnap.storage.timeline import lives
+from memsnap.web.api.answers import json_answer, made_answer
 from memsnap.web.api.parameters import Values
-from memsnap.web.api.values import Overview
+from memsnap.web.api.queries import path_number, selection
+from memsnap.web.api.values import FindingBand, HeldOverTime, Overview, Timeline, TopSeries
 from memsnap.web.api.workshop import Workshop
 
 _DAY_NS = 86_400 * 10**9
@@ -21,6 +28,7 @@ _MOST_STEPS, _LEAST_STEPS = 48, 16  # of a course
 _POINTS = 12_000  # of all courses of an answer, above which they get coarser
 _GOOD_FOR = 10  # times as long as it took to make
 _KEPT = 32  # answers: pages of a fleet, and spans that pages look at
+_AT_ONCE = 2  # of those who add heaps up, each of which may take a processor and some 100 MB
 _MOST_WAITING = 16
 _PATIENCE_S = 60.0
 
@@ -34,16 +42,23 @@ class _Made:
 class Times:
     """The handlers."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, archive: Archive) -> None:
         self._db = db
+        self._archive = archive
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[tuple[int, ...], _Made] = OrderedDict()
         self._work = Workshop[_Made](
             weigh=lambda _: 1, most_weight=0, most=_MOST_WAITING, patience_s=_PATIENCE_S
+        )
+        # Kept no longer than they are made: captures may still come for any time.
+        self._tops = Workshop[bytes](
+            weigh=len, most_weight=0, most=_MOST_WAITING, patience_s=_PATIENCE_S
         )
 
     async def close(self) -> None:
         """Give up what is under way."""
         await self._work.close()
+        await self._tops.close()
 
     async def overview(self, request: web.Request, values: Values) -> web.Response:
         """Follow all targets.
@@ -80,8 +95,109 @@ class Times:
         now_s = time.monotonic()
         return _Made(body=body, good_until_s=now_s + _GOOD_FOR * (now_s - began_s))
 
+    async def top_series(self, request: web.Request, values: Values) -> web.Response:
+        """Follow what held the live heap of one target."""
+        target = await self._target(request)
+        by, limit = By(values["by"]), values["limit"]
+        since_ns, until_ns = _times(values)
+        match = selection(values)
+        # What is asked for to the second is the same, and shared while it is made.
+        span = (since_ns // 10**9, until_ns // 10**9)
+
+        async def build() -> bytes:
+            async with self._turns:
+                found = await holders(
+                    self._db,
+                    target,
+                    by=by,
+                    limit=limit,
+                    since_ns=since_ns,
+                    until_ns=until_ns,
+                    match=match,
+                )
+                return await asyncio.to_thread(_top_series, found, by)
+
+        body = await self._tops.get((target, by, limit, span, astuple(match)), build)
+        return await made_answer(request, body, "application/json")
+
+    async def timeline(self, request: web.Request, values: Values) -> web.Response:
+        """List lives and findings of one target."""
+        target, limit = await self._target(request), values["limit"]
+        since_ns, until_ns = _times(values)
+        wanted = FindingFilter(
+            target_ids=(target,), since_ns=since_ns, until_ns=until_ns, limit=limit + 1
+        )
+        span = {"since_ns": since_ns, "until_ns": until_ns}
+        there = await lives(self._db, target, **span, limit=limit + 1)
+        found = await find(self._db, wanted)
+        bands = sorted(map(_band, found[:limit]), key=lambda each: (each.since_ns, each.id))
+        answer = Timeline(
+            **span,
+            lives=tuple(there[:limit][::-1]),
+            findings=tuple(bands),
+            more=max(len(there), len(found)) > limit,
+        )
+        return await json_answer(request, answer)
+
+    async def _target(self, request: web.Request) -> int:
+        number = path_number(request.match_info["id"])
+        return (await self._archive.find_target(str(number))).id
+
     def _keep(self, key: tuple[int, ...], made: _Made) -> None:
         self._kept[key] = made
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
+
+
+def _times(values: Values) -> tuple[int, int]:
+    """Return the time that was asked for: a day if none was, up to now if no end was."""
+    now_ns = time.time_ns()
+    since_ns, until_ns = values["since"], values["until"]
+    if since_ns is None:
+        since_ns = (now_ns if until_ns is None else until_ns) - _DAY_NS
+    return since_ns, now_ns + 1 if until_ns is None else until_ns
+
+
+def _top_series(found: Holders, by: By) -> bytes:
+    live = found.live.tolist()
+    items = (
+        HeldOverTime(
+            name=holder.name,
+            file=holder.file,
+            line=holder.line,
+            peak_bytes=max(values),
+            values=tuple(values),
+        )
+        for holder, values in zip(found.holders, live, strict=True)
+    )
+    unknown = found.unknown if by is By.TYPE else None
+    rest = found.rest if by is By.TYPE else found.rest + found.unknown
+    answer = TopSeries(
+        by=by.value,
+        typed=by is not By.TYPE or found.named,
+        captures=found.found,
+        slot_ns=tuple(found.slot_ns.tolist()),
+        snapshot_id=tuple(found.snapshot_id.tolist()),
+        process_id=tuple(found.process_id.tolist()),
+        items=tuple(items),
+        rest=tuple(rest.tolist()),
+        unknown=None if unknown is None else tuple(unknown.tolist()),
+    )
+    return msgspec.json.encode(answer)
+
+
+def _band(record: FindingRecord) -> FindingBand:
+    return FindingBand(
+        id=record.id,
+        state=record.state(time.time_ns()),
+        severity=record.severity,
+        kind=record.kind,
+        verdict=record.verdict,
+        title=str(record.document.get("title", "")),
+        function=record.function,
+        first_ns=record.course.first_ns,
+        since_ns=record.course.since_ns,
+        last_ns=record.course.last_ns,
+        resolved_ns=record.course.resolved_ns if record.course.is_over else None,
+    )
