@@ -140,7 +140,7 @@ export async function session(signal?: AbortSignal): Promise<Session> {
 /** One life of a target's process, as its captures show it; a mark stands at `first_slot_ns`. */
 export interface Life {
   process_id: number;
-  build_id: string;
+  build_id: number;
   build: string;
   first_slot_ns: number;
   last_slot_ns: number;

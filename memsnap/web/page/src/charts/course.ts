@@ -7,7 +7,7 @@ import { href } from "../state.ts";
 import type { Band, ChartInput, Line, Mark } from "./series.ts";
 
 export const METRICS = ["heap", "next-gc", "rss", "stacks", "goroutines", "gc"];
-const LAYER_COLOURS = ["--series-1", "--series-3", "--series-5", "--series-4", "--series-6", "--series-2"];
+const LAYER_COLOURS = ["--series-1", "--series-3", "--series-5", "--series-4", "--series-6", "--series-7"];
 export const MOST_LAYERS = LAYER_COLOURS.length;
 
 export type LayerBy = "type" | "line" | "function" | "package";
@@ -29,7 +29,8 @@ export function marks(lives: Life[], from: number): Mark[] {
   return lives.flatMap((life, at) => {
     const before = lives[at - 1];
     if (!before || fromNs(life.first_slot_ns) / 1e3 < from) return [];
-    return [{ at: life.first_slot_ns / 1e9, text: life.build_id === before.build_id ? "restart" : `build ${short(life.build)}`.trim() }];
+    const text = life.build_id === before.build_id ? "restart" : life.build && life.build !== before.build ? `build ${short(life.build)}` : "new build";
+    return [{ at: life.first_slot_ns / 1e9, text }];
   });
 }
 
@@ -70,7 +71,7 @@ export function layers(top: TopSeries, timeline: Timeline): ChartInput {
   const named = top.items.map((item, at): Line => ({ name: layerName(top, at), colour: LAYER_COLOURS[at % MOST_LAYERS], values: item.values }));
   const some = (values: number[] | null) => values?.some((value) => value > 0);
   if (some(top.rest)) named.push({ name: "all others", colour: "--survived", values: top.rest });
-  if (some(top.unknown)) named.push({ name: "unknown type", colour: "--flame-same", values: top.unknown! });
+  if (some(top.unknown)) named.push({ name: "unknown type", colour: "--unknown", values: top.unknown! });
   return { title: "", unit: "bytes", times, stacked: true, marks: marks(timeline.lives, times[0]), breaks: breaks(top), lines: named };
 }
 

@@ -54,8 +54,9 @@ export function decorate(plot: uPlot, { lanes, marks, picked }: { lanes: Lane[];
     pen.fillStyle = colour("--brush");
     pen.fillRect(from, top, until - from, height);
   }
-  if (a !== null) end(pen, plot, "A", a);
-  if (b !== null) end(pen, plot, "B", b);
+  const near = a !== null && b !== null && plot.valToPos(b, "x") - plot.valToPos(a, "x") < LETTER;
+  if (a !== null) end(pen, plot, "A", { seconds: a, raised: false });
+  if (b !== null) end(pen, plot, "B", { seconds: b, raised: near });
   pen.restore();
 }
 
@@ -97,24 +98,26 @@ function fitted(pen: CanvasRenderingContext2D, text: string, room: number): stri
   return letters > 3 ? `${text.slice(0, letters)}…` : "";
 }
 
-/** Dashed lines; a name is left out where the one before it has taken its room. */
+/** Dashed lines, with their names where no other line crosses them. */
 function drawMarks(pen: CanvasRenderingContext2D, plot: uPlot, marks: Mark[], below: number): void {
   const scale = devicePixelRatio;
-  const { left, top, width, height } = plot.bbox;
+  const { left, top, width } = plot.bbox;
   let free = -Infinity;
-  for (const mark of marks) {
-    const x = plot.valToPos(mark.at, "x", true);
+  const places = marks.map((mark) => plot.valToPos(mark.at, "x", true));
+  for (const [at, mark] of marks.entries()) {
+    const x = places[at];
     line(pen, plot, x, colour("--mark"), [4 * scale, 3 * scale]);
     pen.fillStyle = colour("--mark");
     const wide = pen.measureText(mark.text).width;
     const from = x + 4 * scale + wide > left + width ? x - 4 * scale - wide : x + 4 * scale;
-    if (from < free || height < 60 * scale) continue;
+    const next = places[at + 1] ?? Infinity;
+    if (from < free || (from > x && from + wide > next)) continue;
     pen.fillText(mark.text, from, top + below + 8 * scale);
     free = from + wide + 6 * scale;
   }
 }
 
-function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, seconds: number): void {
+function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, { seconds, raised }: { seconds: number; raised: boolean }): void {
   const scale = devicePixelRatio;
   const { left, top, width, height } = plot.bbox;
   const x = plot.valToPos(seconds, "x", true);
@@ -123,10 +126,11 @@ function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, seconds
   // A stands before its line and B behind it, unless the edge is there.
   const before = letter === "A" ? x - side > left : x + side > left + width;
   const from = before ? x - side : x;
+  const below = top + height - (raised ? 2 : 1) * side;
   pen.fillStyle = colour("--accent");
-  pen.fillRect(from, top + height - side, side, side);
+  pen.fillRect(from, below, side, side);
   pen.fillStyle = colour("--on-accent");
-  pen.fillText(letter, from + 4.5 * scale, top + height - side / 2 + scale / 2);
+  pen.fillText(letter, from + 4.5 * scale, below + side / 2 + scale / 2);
 }
 
 function line(pen: CanvasRenderingContext2D, plot: uPlot, x: number, ink: string, dash: number[]): void {

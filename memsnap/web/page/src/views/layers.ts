@@ -24,6 +24,7 @@ export class Layers {
   private since = "";
   private timeline: Timeline = { lives: [], findings: [] };
   private ends: { a: number; b: number } | null = null;
+  private picked: Picked = { a: null, b: null };
 
   constructor(
     private readonly target: number,
@@ -47,7 +48,7 @@ export class Layers {
 
   /** Marks A and B, in seconds, and what compares them. */
   pick(picked: Picked, ends: { a: number; b: number }): void {
-    this.ends = ends;
+    Object.assign(this, { ends, picked });
     this.chart?.pick(picked);
     this.link();
   }
@@ -79,6 +80,7 @@ export class Layers {
     if (!this.chart) {
       this.chart = new SeriesChart(input, this.events.brushed, this.events.clicked);
       replace(this.place, this.chart.element);
+      this.chart.pick(this.picked);
     } else this.chart.update(input);
     const thinned = top.captures > top.slot_ns.length ? `${count(top.slot_ns.length)} of ${count(top.captures)} captures are shown.` : "";
     const untyped = top.typed ? "" : "These captures carry no types: name the executable (exe in the configuration), or capture on the service's own machine.";

@@ -156,9 +156,10 @@ export function target(id: number): View {
     const found = series!;
     const last = found.snapshot_id.length - 1;
     let [a, b] = [place(state.a), place(state.b)];
-    if (a < 0 || b < 0) [a, b] = [found.process_id.indexOf(found.process_id[last]), last];
+    const chosen = a >= 0 && b >= 0;
+    if (!chosen) [a, b] = [found.process_id.indexOf(found.process_id[last]), last];
     const [first, second] = [found.snapshot_id[a], found.snapshot_id[b]];
-    const picked = { a: found.slot_ns[a] / 1e9, b: found.slot_ns[b] / 1e9 };
+    const picked = { a: found.slot_ns[a] / 1e9, b: found.slot_ns[b] / 1e9, shaded: chosen };
     for (const chart of charts) chart.pick(picked);
     layers.pick(picked, { a: first, b: second });
     fillPicker(picker, found, [a, b], choose);
