@@ -56,7 +56,8 @@ class Watched:
         script = NODE_MODULES / "axe-core" / "axe.min.js"
         if not script.exists():
             pytest.skip("needs axe-core: npm --prefix memsnap/web/page ci --ignore-scripts")
-        self.page.evaluate(script.read_text())
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(script.read_text())
         found: dict[str, Any] = self.page.evaluate("axe.run()")
         return [
             (each["id"], each["help"], [node["html"][:160] for node in each["nodes"]])
