@@ -74,6 +74,7 @@ def watched(browser: "Browser", *, size: str = "wide", theme: str = "light") -> 
         color_scheme=theme,  # type: ignore[arg-type]
         locale="en-GB",
         timezone_id="UTC",
+        reduced_motion="reduce",  # a colour on its way to another one is none to judge
         accept_downloads=True,
     )
     seen = Watched(page=context.new_page())
