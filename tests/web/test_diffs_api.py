@@ -212,7 +212,13 @@ async def test_hostile_names_are_text_and_nothing_else(client, store, saved):
     assert {row["function"] for row in document["sites"]} == {*HOSTILE, "main.a"}
     assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/flame", **query))["names"]}
     assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/columns", **query))["strings"]}
-    for path in ("/api/v1/diff", "/api/v1/diff/flame", "/api/v1/diff/columns", "/api/v1/targets"):
+    series = f"/api/v1/targets/{target}/series/top"
+    held = await got(client, series, since=str(at(0)), until=str(at(9)), by="line", limit=20)
+    assert {*HOSTILE} <= {item["name"] for item in held["items"]}
+    for path in (
+        *("/api/v1/diff", "/api/v1/diff/flame", "/api/v1/diff/columns", "/api/v1/targets"),
+        *(series, f"/api/v1/targets/{target}/timeline", "/api/v1/overview"),
+    ):
         asked = query if "diff" in path else {}
         async with client.get(path, params=asked) as answer:
             assert answer.content_type == "application/json"

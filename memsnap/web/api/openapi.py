@@ -20,13 +20,14 @@ _COMMON = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _ID = {
     "name": "id",
     "in": "path",
     "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1},
+    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1, "examples": [1]},
 }
 
 
