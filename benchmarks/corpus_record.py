@@ -73,7 +73,8 @@ def jobs_of(
 ) -> list[Job]:
     """Return the jobs: leaks at every rate, healthy services once; builds what is missing.
 
-    `home` is the Go module that has the services.  The executables are copied to `programs`, by release, so that recordings name a neutral place.
+    `home` is the Go module that has the services.  The executables are copied to `programs`, by
+    release, so that recordings name a neutral place.
     """
     truths = [truth for truth in scenario_truth.all_truths(home) if not only or truth.name in only]
     jobs = []
