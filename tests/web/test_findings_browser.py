@@ -1,4 +1,4 @@
-"""Findings in a real Chromium, of a daemon that has judged a real leak; with and without a token."""
+"""Findings in a real Chromium, of a daemon that has judged a real leak: seen, muted, resolved."""
 
 import subprocess
 from collections.abc import Callable, Iterator
