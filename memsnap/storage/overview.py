@@ -94,6 +94,13 @@ async def active_targets(db: Database, *, after_id: int, limit: int) -> list[int
         return list((await connection.execute(query)).scalars())
 
 
+async def newest_id(db: Database) -> int:
+    """Return the id of the capture that was stored last, 0 where there is none."""
+    async with db.connect() as connection:
+        found = (await connection.execute(select(func.max(snapshots.c.id)))).scalar_one()
+    return int(found or 0)
+
+
 async def first_slot(db: Database, *, since_ns: int) -> int | None:
     """Return the slot of the earliest capture of any active target from `since_ns` on."""
     earliest = (
