@@ -12,7 +12,6 @@ from memsnap.analysis.select import EVERYTHING
 from memsnap.archive.errors import NotFound
 from memsnap.archive.metrics import Metric, find_metric
 from memsnap.archive.values import (
-    MOST_FINDINGS,
     MOST_POINTS,
     MOST_ROWS,
     Column,
@@ -153,11 +152,11 @@ class LocalArchive:
         """Return findings, those seen last first."""
         chosen = findings.FindingFilter(
             target_ids=None if wanted.target_id is None else (wanted.target_id,),
-            limit=MOST_FINDINGS if wanted.states else wanted.limit,
+            shown=tuple(wanted.states),
+            now_ns=time.time_ns(),
+            limit=wanted.limit,
         )
-        kept = [_kept(each) for each in await findings.find(self._db, chosen)]
-        meant = (each for each in kept if not wanted.states or each.state in wanted.states)
-        return list(islice(meant, wanted.limit))
+        return [_kept(each) for each in await findings.find(self._db, chosen)]
 
     async def mute(
         self, finding_id: int, *, until_ns: int | None, reason: str, by: str

@@ -72,8 +72,23 @@ def choose(
         return ServerPlace(url=server, token_file=token_file)
     if token_file:
         raise UsageError("a token is for a server", hint="add --server URL")
-    store = store or (_configured(config, environment) if config else "")
-    return StorePlace(url=store or _default())
+    named = named_store(store=store, config=config, environment=environment)
+    return StorePlace(url=named or _default())
+
+
+def named_store(
+    *, store: str = "", config: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Return the URL of the store that is named, as `memsnap serve` finds it; empty: none is.
+
+    Raises:
+        FileError, ConfigError: the configuration cannot be read, or its [store] is wrong.
+    """
+    return (
+        store
+        or environment.get(STORE_VARIABLE, "").strip()
+        or (_configured(config, environment) if config else "")
+    )
 
 
 @asynccontextmanager

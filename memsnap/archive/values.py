@@ -16,8 +16,6 @@ T = TypeVar("T")
 API_VERSION = 1
 MOST_ROWS = 1000
 """The most targets, snapshots or failures that are asked for at once."""
-MOST_FINDINGS = 10_000
-"""The most findings that a filter by state looks through."""
 MOST_POINTS = 20_000
 """The most captures of one series: two weeks of one a minute."""
 

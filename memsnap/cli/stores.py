@@ -63,6 +63,16 @@ def place(given: dict[str, Any]) -> "Place":
     return chosen
 
 
+def store_url(_ctx: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Return the URL of the store as `memsnap serve` finds it, for --store of commands on stores.
+
+    Whether there is anything at it is left to the command.
+    """
+    from memsnap.archive.places import DEFAULT_FILE, named_store
+
+    return named_store(store=given, config=config_file()) or f"sqlite:///{DEFAULT_FILE}"
+
+
 def config_file() -> Path | None:
     """Return the file of `memsnap --config`."""
     context = click.get_current_context(silent=True)

@@ -6,7 +6,8 @@ and died are left out where they follow: growth = after - before, born = after -
 before - survived, each limit from the opposite one.
 """
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,69 @@ from memsnap.report.document import diff_document
 
 SCHEMA = "memsnap.columns/1"
 GROUPINGS = (By.SITE, By.TYPE, By.FUNCTION, By.LINE, By.PACKAGE)
+MOST_SITES = 200_000
+"""The most sites of one answer over HTTP: some 100 MB of JSON, a tenth of that compressed."""
+
+Numbers = list[int]
 
 
-def columns_document(diff: Diff) -> dict[str, Any]:
+class RowColumns(TypedDict):
+    """The rows of one table as lists of one length; whole columns are null where unknown.
+
+    Texts (`type`, `alloc`, `function`, `file`, `package`, `verdict`) are places in `strings`.
+    """
+
+    type: Numbers
+    alloc: Numbers
+    function: Numbers
+    file: Numbers
+    package: Numbers
+    line: Numbers
+    inferred: Numbers
+    object_bytes: Numbers
+    buckets: Numbers
+    node: Numbers
+    before_objects: Numbers
+    before_bytes: Numbers
+    after_objects: Numbers
+    after_bytes: Numbers
+    low_objects: Numbers
+    high_objects: Numbers
+    low_bytes: Numbers
+    high_bytes: Numbers
+    survived_low_objects: Numbers
+    survived_high_objects: Numbers
+    survived_low_bytes: Numbers
+    survived_high_bytes: Numbers
+    allocated_bytes: Numbers | None
+    samples: Numbers
+    p_value: list[float]
+    significant: Numbers
+    verdict: Numbers
+    history_bytes: NotRequired[list[Numbers]]
+
+
+class StackTree(TypedDict):
+    """Stacks from the root on: `parent` and `frame` by node, the others by frame."""
+
+    parent: Numbers
+    frame: Numbers
+    function: Numbers
+    file: Numbers
+    line: Numbers
+
+
+class ColumnsDocument(TypedDict):
+    """The whole document; see `columns_document`."""
+
+    schema: str
+    diff: dict[str, Any]
+    tables: dict[str, RowColumns]
+    tree: StackTree
+    strings: list[str]
+
+
+def columns_document(diff: Diff, groupings: Collection[By] = GROUPINGS) -> ColumnsDocument:
     """Return the document as values that JSON knows.
 
     `diff` is the `memsnap.diff/1` document without its sites.  `tables` has one table a grouping;
@@ -36,7 +97,7 @@ def columns_document(diff: Diff) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "diff": diff_document(diff, with_sites=False),
-        "tables": {by.value: _table(diff.table(by), tree, texts) for by in GROUPINGS},
+        "tables": {by.value: _table(diff.table(by), tree, texts) for by in groupings},
         "tree": tree.document(texts),
         "strings": texts.known,
     }
@@ -78,7 +139,7 @@ class _Tree:
         """Return the leaf of each row of the alignment."""
         return self._leaves[rows].tolist()
 
-    def document(self, texts: _Texts) -> dict[str, Any]:
+    def document(self, texts: _Texts) -> StackTree:
         """Return the nodes and the frames that they stand for."""
         frames, strings = self._frames, self._frames.strings
         used, inverse = np.unique(self._frame[1:], return_inverse=True)
@@ -114,7 +175,7 @@ def grow(start: Int64s, frame: Int32s) -> tuple[Int64s, Int64s, Int64s]:
     return leaf, np.concatenate(parents), np.concatenate(frames)
 
 
-def _table(table: Table, tree: _Tree, texts: _Texts) -> dict[str, Any]:
+def _table(table: Table, tree: _Tree, texts: _Texts) -> RowColumns:
     """Return one table, sure growth first."""
     table = table.take(order(table, Sort.CONFIDENCE))
     limits, survived = table.growth_bounds, table.survived
@@ -141,7 +202,7 @@ def _table(table: Table, tree: _Tree, texts: _Texts) -> dict[str, Any]:
     }
     if table.history.shape[1] > 2:
         columns["history_bytes"] = table.history
-    return {name: _plain(column) for name, column in columns.items()}
+    return cast("RowColumns", {name: _plain(column) for name, column in columns.items()})
 
 
 def _keys(keys: Keys, texts: _Texts) -> dict[str, Any]:

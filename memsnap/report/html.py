@@ -4,26 +4,19 @@ The file asks for nothing from anywhere.  Its view is built from the same source
 page, into `memsnap/web/static`.
 """
 
+import base64
+import gzip
 from pathlib import Path
 
 import msgspec
 
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.table import By
 from memsnap.errors import MemsnapError
-from memsnap.report.columns import columns_document
+from memsnap.report.columns import ColumnsDocument, columns_document
 
 TEMPLATE = Path(__file__).parent.parent / "web" / "static" / "report.html"
 _DATA = "{{data}}"
-# What could end a script element, or begin a comment that hides its end; JSON reads them the same.
-_ESCAPES = str.maketrans(
-    {
-        "<": "\\u003c",
-        ">": "\\u003e",
-        "&": "\\u0026",
-        "\u2028": "\\u2028",
-        "\u2029": "\\u2029",
-    }
-)
 
 
 def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
@@ -41,10 +34,19 @@ def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
     return f"{before}{_as_script(columns_document(diff))}{after}"
 
 
-def _as_script(document: dict[str, object]) -> str:
-    """Return a document as JSON that may stand in a script element, whatever its names hold."""
-    text = msgspec.json.encode(_plain(document)).decode()
-    return text.translate(_ESCAPES)
+def _as_script(document: ColumnsDocument) -> str:
+    """Return a document as text that may stand in a script element, whatever its names hold.
+
+    JSON, gzip-compressed, in base64: with 100,000 sites a fifteenth of the JSON's size.  Tables
+    but the first one that is shown are texts of JSON in it, which browsers read when they are
+    asked for.
+    """
+    tables = {
+        name: table if name == By.SITE.value else msgspec.json.encode(_plain(table)).decode()
+        for name, table in document["tables"].items()
+    }
+    whole = msgspec.json.encode(_plain({**document, "tables": tables}))
+    return base64.b64encode(gzip.compress(whole, mtime=0)).decode()
 
 
 def _plain(value: object) -> object:

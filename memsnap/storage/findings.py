@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memsnap.errors import UsageError
@@ -36,14 +47,24 @@ _AT_ONCE = 500
 class FindingFilter:
     """Which findings are meant; None or empty is no condition.
 
-    `states` are as stored, where muted is none; `function` is a part of its name.
+    `states` are as stored, where muted is none; `shown` are as people see them at `now_ns`.
+    `function` is a part of its name.  `since_ns` and `until_ns` (exclusive) mean those that were
+    there in this time.  `after` is when a finding was seen last, and its id: those that follow
+    it, which makes pages.
     """
 
     ids: Collection[int] | None = None
     target_ids: Collection[int] | None = None
     states: tuple[State, ...] = ()
+    shown: tuple[State, ...] = ()
+    now_ns: int = 0
+    kinds: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
     verdict: str = ""
     function: str = ""
+    since_ns: int | None = None
+    until_ns: int | None = None
+    after: tuple[int, int] | None = None
     limit: int = 1000
 
 
@@ -286,18 +307,44 @@ async def _change(db: Database, finding_id: int, values: dict[str, Any]) -> None
 
 
 def _conditions(wanted: FindingFilter) -> list[ColumnElement[bool]]:
+    own = table.c
     conditions: list[ColumnElement[bool]] = []
     if wanted.ids is not None:
-        conditions.append(table.c.id.in_(sorted(wanted.ids)))
+        conditions.append(own.id.in_(sorted(wanted.ids)))
     if wanted.target_ids is not None:
-        conditions.append(table.c.target_id.in_(sorted(wanted.target_ids)))
+        conditions.append(own.target_id.in_(sorted(wanted.target_ids)))
     if wanted.states:
-        conditions.append(table.c.state.in_([state.value for state in wanted.states]))
+        conditions.append(own.state.in_([state.value for state in wanted.states]))
+    if wanted.shown:
+        conditions.append(_shown(wanted.now_ns).in_([state.value for state in wanted.shown]))
+    if wanted.kinds:
+        conditions.append(own.kind.in_(wanted.kinds))
+    if wanted.severities:
+        conditions.append(own.severity.in_(wanted.severities))
     if wanted.verdict:
-        conditions.append(table.c.verdict == wanted.verdict)
+        conditions.append(own.verdict == wanted.verdict)
     if wanted.function:
-        conditions.append(table.c.function.contains(wanted.function, autoescape=True))
+        conditions.append(own.function.contains(wanted.function, autoescape=True))
+    return conditions + _times(wanted)
+
+
+def _times(wanted: FindingFilter) -> list[ColumnElement[bool]]:
+    own = table.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since_ns is not None:
+        conditions.append(own.last_ns >= wanted.since_ns)
+    if wanted.until_ns is not None:
+        conditions.append(own.since_ns < wanted.until_ns)
+    if wanted.after is not None:
+        last_ns, number = wanted.after
+        conditions.append(or_(own.last_ns < last_ns, and_(own.last_ns == last_ns, own.id < number)))
     return conditions
+
+
+def _shown(now_ns: int) -> ColumnElement[str]:
+    """Return the state as people see it, as `FindingRecord.state` says."""
+    muted = and_(table.c.muted_until_ns > now_ns, table.c.state != State.RESOLVED.value)
+    return case((muted, State.MUTED.value), else_=table.c.state)
 
 
 _COURSE = (

@@ -38,7 +38,7 @@ def match(sites: Sites, selection: Selection) -> Matched:
         ("--file", selection.file, names.file_filter, str),
     )
     if selection.focus:
-        of_type, found = _types(sites)
+        of_type, found = types(sites)
         wanted = names.type_filter(selection.focus)
         hits = np.array([wanted(text) for text in found], np.bool_)
         if not hits.any():
@@ -72,7 +72,7 @@ def _nothing(sites: Sites, missed: tuple[str, str], known: Iterable[str]) -> Mat
     return Matched(np.zeros(len(sites), np.bool_), missed, frozenset(known))
 
 
-def _types(sites: Sites) -> tuple[Int64s, list[str]]:
+def types(sites: Sites) -> tuple[Int64s, list[str]]:
     """Return the type of each site as a place in the list of all types, -1 for none."""
     labels = sites.labels
     keys = [at for at, text in enumerate(sites.strings) if text == TYPE]

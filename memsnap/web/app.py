@@ -4,26 +4,22 @@ from aiohttp import web
 
 from memsnap.archive.local import LocalArchive
 from memsnap.collector.daemon import Daemon
-from memsnap.web.access.guard import Guard
+from memsnap.web.access.guard import MOST_BODY_BYTES, Guard
 from memsnap.web.access.headers import add_headers
 from memsnap.web.api.problems import as_problems
 from memsnap.web.api.routes import add_whole_api
 from memsnap.web.health import add_health
 from memsnap.web.page import add_page
-from memsnap.web.page_data import add_page_data
-
-_MOST_BODY_BYTES = 64 << 10  # of a request; nothing is uploaded
 
 
 def make_app(daemon: Daemon) -> web.Application:
     """Return the application of a running daemon."""
     guard = Guard(lambda: daemon.settings)
     app = web.Application(
-        client_max_size=_MOST_BODY_BYTES, middlewares=[as_problems, guard.middleware()]
+        client_max_size=MOST_BODY_BYTES, middlewares=[as_problems, guard.middleware()]
     )
     app.on_response_prepare.append(add_headers)
     add_health(app, daemon)
-    add_page_data(app, daemon.db)
     add_whole_api(app, LocalArchive(daemon.db), daemon, guard)
     add_page(app)
     return app

@@ -21,3 +21,7 @@ class Busy(MemsnapError):
 
 class VisitFailed(MemsnapError):
     """A target that was to be captured did not give its profile."""
+
+
+class TooLarge(MemsnapError):
+    """The request brings more than anything here reads."""

@@ -28,6 +28,7 @@ _HEADERS = {
 }
 _FILES = {
     "app.js": "text/javascript",
+    "theme.js": "text/javascript",
     "app.css": "text/css",
     "icon.svg": "image/svg+xml",
 }
@@ -41,7 +42,8 @@ _NOT_BUILT = (
 def add_page(app: web.Application, static: Path = STATIC) -> None:
     """Add `/` and the files that it asks for; the page finds its views in the URL's fragment.
 
-    Where the page is not built, `/` says so and how to build it.
+    `/findings/3`, as alerts name a finding, leads to its view.  Where the page is not built, `/`
+    says so and how to build it.
     """
 
     async def index(_: web.Request) -> web.StreamResponse:
@@ -56,7 +58,13 @@ def add_page(app: web.Application, static: Path = STATIC) -> None:
             raise web.HTTPNotFound
         return _file(path, _FILES[name])
 
+    async def finding(request: web.Request) -> web.StreamResponse:
+        # Relative, for a proxy that serves this below a path of its own.
+        link = f"../#/findings/{request.match_info['id']}"
+        return web.Response(status=302, headers={**_HEADERS, "Location": link})
+
     app.router.add_get("/", index)
+    app.router.add_get("/findings/{id:[0-9]{1,19}}", finding)
     app.router.add_get("/static/{name}", file)
 
 

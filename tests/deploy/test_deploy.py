@@ -11,9 +11,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from daemons import COMMAND
 
 from memsnap.collector.discovery.loading import load_settings
 from memsnap.collector.metrics import Metrics
+from memsnap.web.access.exposure import check_exposure
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES = sorted(
@@ -120,6 +122,47 @@ def test_the_image_runs_without_root() -> None:
     assert any(line.startswith("HEALTHCHECK") for line in lines)
 
 
+def image_command(config: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run what the image runs where nothing else is asked for, with this configuration."""
+    (command,) = re.findall(
+        r"^CMD (\[.*\])$", (DEPLOY / "docker/Dockerfile").read_text(), re.MULTILINE
+    )
+    arguments = [
+        str(config) if each == "/etc/memsnap/config.toml" else each for each in json.loads(command)
+    ]
+    assert str(config) in arguments
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_image_does_not_open_to_a_network_without_a_token(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[[target]]\naddress = "http://127.0.0.1:1"\n')
+
+    done = image_command(config, tmp_path)
+
+    said, hint = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert "0.0.0.0:7070 is open to the network" in said
+    assert "memsnap token create" in hint
+    assert "listen-without-token" in hint
+    assert sorted(tmp_path.iterdir()) == [config]
+
+
+def test_the_image_without_a_configuration_says_which_file_is_missing(tmp_path: Path) -> None:
+    done = image_command(tmp_path / "config.toml", tmp_path)
+
+    assert done.returncode == 1
+    assert f"cannot read {tmp_path}/config.toml: no such file" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}")
 def test_the_configurations_load(path: Path) -> None:
     settings = load_settings(path, {"STORE_URL": "postgresql://u@h/d"})
@@ -133,6 +176,20 @@ def test_the_sidecars_configuration_loads(tmp_path: Path) -> None:
     path.write_text(config["data"]["config.toml"])
 
     assert load_settings(path, {}).discovers[0].name == "pod"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}")
+def test_the_configurations_may_listen_where_they_say(path: Path) -> None:
+    settings = load_settings(path, {"STORE_URL": "postgresql://u@h/d"})
+
+    check_exposure(settings)
+    assert str(settings.http.listen) == "0.0.0.0:7070"
+
+
+def test_compose_publishes_the_port_on_its_machine_only() -> None:
+    (compose,) = documents(DEPLOY / "compose/compose.yaml")
+
+    assert compose["services"]["memsnap"]["ports"] == ["127.0.0.1:7070:7070"]
 
 
 def test_compose_waits_for_a_healthy_store() -> None:

@@ -300,6 +300,51 @@ async def test_findings_are_listed_by_what_they_are(story):
     assert len(await listed(limit=1)) == 1
 
 
+async def test_findings_are_listed_by_how_people_see_them(story):
+    await story.capture(3)
+    await story.judge(LEAK, replace(LEAK, fingerprint="x", function="main.cache", severity="low"))
+    ids = {each.function: each.id for each in await find(story.store, FindingFilter())}
+    await mute(story.store, ids["main.cache"], until_ns=at(10))
+
+    async def listed(*shown, minute, **wanted):
+        wanted = FindingFilter(shown=shown, now_ns=at(minute), **wanted)
+        return sorted(each.function for each in await find(story.store, wanted))
+
+    assert await listed(State.MUTED, minute=9) == ["main.cache"]
+    assert await listed(State.NEW, minute=9) == ["main.put"]
+    assert await listed(State.NEW, minute=10) == ["main.cache", "main.put"]
+    await resolve(story.store, ids["main.cache"], by="me", now_ns=at(4))
+    assert await listed(State.MUTED, minute=9) == []
+    assert await listed(State.RESOLVED, State.NEW, minute=9) == ["main.cache", "main.put"]
+    assert await listed(minute=9, severities=("low", "info")) == ["main.cache"]
+    assert await listed(minute=9, kinds=("other",)) == []
+
+
+async def test_findings_of_a_time_are_those_that_were_there(story):
+    await story.capture(3)
+    await story.judge(LEAK)  # seen at minute 3 alone
+
+    async def there(since, until):
+        wanted = FindingFilter(since_ns=at(since), until_ns=at(until))
+        return len(await find(story.store, wanted))
+
+    assert [await there(0, 3), await there(0, 4), await there(3, 4), await there(4, 9)] == [
+        *(0, 1, 1, 0)
+    ]
+
+
+async def test_findings_go_on_after_the_last_one_of_a_page(story):
+    await story.capture(3)
+    await story.judge(*(replace(LEAK, fingerprint=str(n), function=f"f{n}") for n in range(5)))
+    ids, after = [], None
+    while page := await find(story.store, FindingFilter(after=after, limit=2)):
+        ids += [each.id for each in page]
+        after = (page[-1].course.last_ns, page[-1].id)
+
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) == 5
+
+
 async def test_a_receiver_is_noted_to_have_been_told(story):
     await story.capture(3)
     other = replace(LEAK, fingerprint="heap:main.cache:", function="main.cache")

@@ -56,7 +56,8 @@ class Watched:
         script = NODE_MODULES / "axe-core" / "axe.min.js"
         if not script.exists():
             pytest.skip("needs axe-core: npm --prefix memsnap/web/page ci --ignore-scripts")
-        self.page.evaluate(script.read_text())
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(script.read_text())
         found: dict[str, Any] = self.page.evaluate("axe.run()")
         return [
             (each["id"], each["help"], [node["html"][:160] for node in each["nodes"]])
@@ -73,6 +74,7 @@ def watched(browser: "Browser", *, size: str = "wide", theme: str = "light") -> 
         color_scheme=theme,  # type: ignore[arg-type]
         locale="en-GB",
         timezone_id="UTC",
+        reduced_motion="reduce",  # a colour on its way to another one is none to judge
         accept_downloads=True,
     )
     seen = Watched(page=context.new_page())

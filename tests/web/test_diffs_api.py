@@ -1,14 +1,13 @@
-"""Diffs over HTTP: the command line's document, its table, tree and types, and profiles of it."""
+"""Diffs over HTTP: the command line's document, its tables, tree and types, and profiles of it."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from apps import app_of
+from apps import DOCUMENT, app_of, got
 from builders.captures import CAPTURE, SERVE, after, before, taken
 from builders.profiles import Row
-from jsonschema import Draft202012Validator
 from settings_texts import settings
 from stores import at, seen
 
@@ -20,11 +19,8 @@ from memsnap.pprof.reader import read
 from memsnap.report.document import diff_json
 from memsnap.storage.spool import Spool
 from memsnap.storage.targets import register
-from memsnap.web.api.openapi import openapi
-from memsnap.web.api.table import ROUTES
 from memsnap.web.app import make_app
 
-DOCUMENT = openapi(ROUTES)
 HOSTILE = (
     "main.<script>alert(1)</script>",
     "main.\"><img src=x onerror='alert(1)'>",
@@ -46,19 +42,6 @@ async def pair(store, saved) -> tuple[int, int, int]:
 async def client(store, tmp_path):
     async with app_of(store, tmp_path) as opened:
         yield opened
-
-
-async def got(client, path, expected=200, **query):
-    """Return a document; it is as the OpenAPI document says."""
-    async with client.get(path, params=query) as answer:
-        body = await answer.read()
-    assert answer.status == expected, body
-    document = json.loads(body)
-    operation = DOCUMENT["paths"][path]["get"]["responses"][str(expected)]
-    (content,) = operation["content"].values()
-    validator = Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]})
-    assert [error.message for error in validator.iter_errors(document)] == []
-    return document
 
 
 async def test_the_document_is_the_command_lines(client, pair):
@@ -141,19 +124,41 @@ async def test_captures_between_sharpen_the_verdicts(client, store, pair, saved)
     assert document["sites"][0]["verdict"] == "leak"
 
 
-async def test_the_table_has_the_rows_of_the_document(client, pair):
-    query = {"before": pair[1], "after": pair[2], "sort": "growth"}
-    document = await got(client, "/api/v1/diff", **query)
-    table = await got(client, "/api/v1/diff/table", **query)
+async def test_the_tables_have_the_rows_of_the_document(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    columns = await got(client, "/api/v1/diff/columns", **query)
+    strings = [*columns["strings"], None]
 
-    strings = [*table["strings"], None]
-    assert table["rows"] == table["total"] == 3
-    for at_row, row in enumerate(document["sites"]):
-        assert strings[table["texts"]["function"][at_row]] == row["function"]
-        assert strings[table["texts"]["type"][at_row]] == row["type_full"]
-        assert table["numbers"]["growth_bytes"][at_row] == row["growth"]["bytes"]
-        assert table["numbers"]["growth_low_bytes"][at_row] == row["growth"]["low_bytes"]
-        assert table["verdict"][at_row] == row["verdict"]
+    assert columns["tables"].keys() == {"site", "type", "function", "line", "package"}
+    for by, rows in (("site", "sites"), ("type", "groups")):
+        document = await got(client, "/api/v1/diff", **query, by=by)
+        table = columns["tables"][by]
+        assert [strings[at] for at in table["type"]] == [row["type_full"] for row in document[rows]]
+        assert table["after_bytes"] == [row["after"]["bytes"] for row in document[rows]]
+        assert table["low_bytes"] == [row["growth"]["low_bytes"] for row in document[rows]]
+
+
+async def test_only_the_tables_that_are_named_are_sent(client, pair):
+    query = {"before": pair[1], "after": pair[2]}
+    columns = await got(client, "/api/v1/diff/columns", **query, by="type")
+
+    whole = await got(client, "/api/v1/diff/columns", **query)
+    assert columns["tables"].keys() == {"type"}
+    assert columns["diff"] == whole["diff"]
+
+
+async def test_columns_of_a_diff_that_is_too_large_are_refused_with_a_way_on(
+    client, pair, monkeypatch
+):
+    monkeypatch.setattr("memsnap.web.api.diffs.MOST_SITES", 2)
+    query = {"before": pair[1], "after": pair[2]}
+
+    problem = await got(client, "/api/v1/diff/columns", 400, **query)
+    narrowed = await got(client, "/api/v1/diff/columns", **query, focus="[]uint8")
+
+    assert problem["detail"] == "there are 3 sites in this diff, more than 2"
+    assert "narrow it" in problem["hint"]
+    assert len(narrowed["tables"]["site"]["node"]) == 1
 
 
 async def test_the_tree_adds_up_to_the_totals(client, pair):
@@ -209,8 +214,14 @@ async def test_hostile_names_are_text_and_nothing_else(client, store, saved):
     document = await got(client, "/api/v1/diff", **query)
     assert {row["function"] for row in document["sites"]} == {*HOSTILE, "main.a"}
     assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/flame", **query))["names"]}
-    assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/table", **query))["strings"]}
-    for path in ("/api/v1/diff", "/api/v1/diff/flame", "/api/v1/diff/table", "/api/v1/targets"):
+    assert {*HOSTILE} <= {*(await got(client, "/api/v1/diff/columns", **query))["strings"]}
+    series = f"/api/v1/targets/{target}/series/top"
+    held = await got(client, series, since=str(at(0)), until=str(at(9)), by="line", limit=20)
+    assert {*HOSTILE} <= {item["name"] for item in held["items"]}
+    for path in (
+        *("/api/v1/diff", "/api/v1/diff/flame", "/api/v1/diff/columns", "/api/v1/targets"),
+        *(series, f"/api/v1/targets/{target}/timeline", "/api/v1/overview"),
+    ):
         asked = query if "diff" in path else {}
         async with client.get(path, params=asked) as answer:
             assert answer.content_type == "application/json"
@@ -235,8 +246,6 @@ def test_every_route_is_documented_and_every_document_a_route(store, tmp_path):
         (route.method, route.resource.canonical)
         for route in app.router.routes()
         if route.resource.canonical.startswith("/api/")
-        # What the page alone asks for may change with it, and is no part of the API.
-        and not route.resource.canonical.startswith("/api/page/")
     }
     documented = {
         (method.upper(), path)

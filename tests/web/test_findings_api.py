@@ -1,5 +1,7 @@
 """Findings over HTTP: listed, muted with the name of who did it, and resolved."""
 
+from dataclasses import replace
+
 import pytest
 from apps import READ, TOKENS, WRITE, app_of, bearer
 from builders.captures import before
@@ -21,19 +23,24 @@ LEAK = Sighted(
 )
 
 
-@pytest.fixture
-async def leak(store, saved, target) -> int:
-    """The capture of a target in which something leaks."""
-    number = await saved(target, at(0), before())
+async def seen_again(store, target, number, *sighted) -> None:
+    """Judge one capture: this is what it shows."""
     (record,) = await find_snapshots(store, SnapshotFilter(target_id=target))
     judgement = Judgement(
         target_id=target,
         process_id=record.process_id,
         snapshot_ids=(number,),
         slots_ns=(at(0),),
-        sighted=(LEAK,),
+        sighted=sighted,
     )
     await judged(store, judgement, resolve_after=3, now_ns=at(0))
+
+
+@pytest.fixture
+async def leak(store, saved, target) -> int:
+    """The capture of a target in which something leaks."""
+    number = await saved(target, at(0), before())
+    await seen_again(store, target, number, LEAK)
     return number
 
 
@@ -64,6 +71,57 @@ async def test_a_finding_is_listed_and_described_with_its_captures(client, leak)
     assert one["finding"]["document"]["title"] == "main.put <script>leaks</script>"
     assert await listed(client, state="resolved") == []
     assert await listed(client, target=99) == []
+
+
+async def test_findings_come_in_pages_and_none_twice(client, store, leak, target):
+    others = (replace(LEAK, fingerprint=str(n), function=f"main.f{n}") for n in range(4))
+    await seen_again(store, target, leak, LEAK, *others)
+    sizes, ids, after = [], [], {}
+    while after is not None:
+        status, page = await asked(client, "GET", "/api/v1/findings", READ, limit=2, **after)
+        assert status == 200
+        sizes.append(len(page["items"]))
+        ids += [item["finding"]["id"] for item in page["items"]]
+        after = {"after": page["next"]} if page["next"] else None
+
+    assert sizes == [2, 2, 1]
+    assert ids == sorted(set(ids), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"severity": "low"}, ["main.pool"]),
+        ({"severity": ["low", "high"]}, ["main.pool", "main.put"]),
+        ({"kind": "goroutines"}, ["main.pool"]),
+        ({"kind": "goroutines", "severity": "high"}, []),
+        ({"verdict": "leak"}, ["main.put"]),
+        ({"state": ["new", "resolved"]}, ["main.pool", "main.put"]),
+        ({"state": "muted"}, []),
+        ({"after": "0-0"}, []),
+    ],
+)
+async def test_findings_are_filtered_by_what_they_are(client, store, leak, target, query, found):
+    other = replace(
+        LEAK,
+        fingerprint="x",
+        function="main.pool",
+        kind="goroutines",
+        severity="low",
+        verdict="load",
+    )
+    await seen_again(store, target, leak, LEAK, other)
+
+    assert sorted(item["finding"]["function"] for item in await listed(client, **query)) == found
+
+
+@pytest.mark.parametrize(
+    "query", [{"severity": "awful"}, {"after": "7"}, {"state": "gone"}, {"limit": "1001"}]
+)
+async def test_a_filter_that_cannot_be_is_a_problem(client, query):
+    status, problem = await asked(client, "GET", "/api/v1/findings", READ, **query)
+
+    assert (status, problem["type"]) == (400, "urn:memsnap:problem:usage")
 
 
 async def test_it_is_muted_by_somebody_and_unmuted(client, leak):

@@ -7,8 +7,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import databases
 import pytest
 from daemons import Running, config, serving, until
+from store_fixtures import BOTH
 
 pytestmark = pytest.mark.go
 
@@ -37,12 +39,24 @@ def capture_now(daemon: Running, target: int) -> tuple[int, dict]:
     return asked(daemon, "POST", f"/api/v1/targets/{target}/captures", **OWN)
 
 
+@pytest.fixture(scope="module", params=BOTH)
+def store(request) -> Iterator[str]:
+    """The URL of a store of either kind; empty for the daemon's own file."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    admin = request.getfixturevalue("postgres_admin")
+    url = databases.create(admin, template=request.getfixturevalue("postgres_template"))
+    yield url
+    databases.drop(admin, url)
+
+
 @pytest.fixture(scope="module")
-def daemon(service, tmp_path_factory) -> Iterator[Running]:
+def daemon(service, tmp_path_factory, store) -> Iterator[Running]:
     """A daemon with two captures of a real service, one of a target that is away, and no hurry."""
     folder = tmp_path_factory.mktemp("live") / "daemon"
     with service("map_growth") as growing:
-        text = config([growing.address, AWAY], interval="1h", lease="60s")
+        text = config([growing.address, AWAY], interval="1h", lease="60s", store=store)
         with serving(folder, text) as running:
             until(lambda: len(json.loads(running.get("/api/v1/snapshots")[1])["items"]) == 1)
             growing.step(20_000)

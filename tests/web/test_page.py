@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from memsnap.web.page import BUILD_COMMAND, CONTENT_SECURITY_POLICY, add_page
 
-NAMES = ("index.html", "app.js", "app.css", "icon.svg")
+NAMES = ("index.html", "app.js", "theme.js", "app.css", "icon.svg")
 
 
 @pytest.fixture
@@ -22,7 +22,10 @@ def static(tmp_path: Path) -> Path:
 async def answer(static: Path, path: str) -> tuple[int, str, dict[str, str]]:
     app = web.Application()
     add_page(app, static)
-    async with TestClient(TestServer(app)) as client, client.get(path) as got:
+    async with (
+        TestClient(TestServer(app)) as client,
+        client.get(path, allow_redirects=False) as got,
+    ):
         return got.status, await got.text(), dict(got.headers)
 
 
@@ -54,3 +57,9 @@ async def test_a_page_that_is_not_built_says_how_to_build_it(tmp_path: Path):
     status, text, _ = await answer(tmp_path, "/")
     assert status == 503
     assert BUILD_COMMAND in text
+
+
+async def test_the_link_of_an_alert_leads_to_the_finding_below_any_path(static: Path):
+    status, _, headers = await answer(static, "/findings/3")
+    assert (status, headers["Location"]) == (302, "../#/findings/3")
+    assert (await answer(static, "/findings/x"))[0] == 404

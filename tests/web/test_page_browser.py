@@ -1,28 +1,22 @@
 """The page in a real Chromium, on a daemon that visits real Go services."""
 
-import itertools
-import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from browser import SIZES, THEMES, Watched, launched, watched
-from daemons import Running, serving, until
-from services import Service
+from browser_site import Site, Start, collected
+from daemons import until
 from toolchains import Go
 
 from memsnap.web.page import BUILD_COMMAND, is_built
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-Start = Callable[..., AbstractContextManager[Service]]
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,53 +26,10 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A daemon with captures of a leaking and of an idle service."""
-
-    daemon: Running
-    leaking: int
-    captures: list[int]
-
-    @property
-    def address(self) -> str:
-        return self.daemon.address
-
-    def at(self, view: str) -> str:
-        return f"{self.address}/#/{view}"
-
-    @property
-    def diff(self) -> str:
-        return self.at(f"diff?a={self.captures[0]}&b={self.captures[-1]}")
-
-
-def ask(daemon: Running, path: str) -> Any:
-    status, body = daemon.get(path)
-    assert status == 200, body
-    return json.loads(body)
-
-
 @pytest.fixture(scope="module")
 def site(service: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with service("goroutine_closure") as leak, service("idle") as idle:
-        config = (
-            '[collector]\ninterval = "1s"\n'
-            f'[[target]]\naddress = "pid:{leak.pid}"\nname = "leaky"\nlabels = {{ env = "prod" }}\n'
-            f'[[target]]\naddress = "pid:{idle.pid}"\nname = "calm"\nlabels = {{ env = "stage" }}\n'
-        )
-        with serving(tmp_path_factory.mktemp("daemon"), config) as daemon:
-            taken: list[int] = []
-
-            def enough() -> bool:
-                leak.step(300)
-                items = ask(daemon, "/api/v1/targets")["items"]
-                number = next(each["id"] for each in items if each["seen"]["service"] == "leaky")
-                series = ask(daemon, f"/api/v1/targets/{number}/series?metric=heap")
-                taken[:] = [number, *series["snapshot_id"]]
-                return len(taken) > 8
-
-            until(enough, 60)
-            yield Site(daemon, taken[0], taken[1:])
+    with collected(service, tmp_path_factory.mktemp("daemon")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +52,7 @@ def open_page(chromium: "Browser", site: Site) -> Iterator[Callable[..., Watched
     yield start
     for seen in opened:
         seen.page.context.close()
-        # What a daemon does not have (yet) is answered with 404, which browsers log.
-        assert [text for text in seen.errors if "404" not in text] == []
+        assert seen.errors == []
         assert seen.hosts <= {urlsplit(site.address).netloc}
 
 
@@ -204,20 +154,98 @@ def test_search_and_labels_narrow_the_overview_and_stay_in_the_link(
     assert page.get_by_role("link", name="leaky").count() == 0
 
 
-@pytest.mark.parametrize("view", ["overview", "target", "diff", "findings", "nowhere"])
-def test_no_view_has_a_serious_barrier_or_scrolls_sideways(
-    open_page: Callable[..., Watched], site: Site, view: str
+def test_a_link_to_two_captures_of_a_target_shows_them_again(
+    open_page: Callable[..., Watched], site: Site
 ):
-    address, ready = {
-        "overview": (site.at(""), "table.targets"),
-        "target": (site.at(f"targets/{site.leaking}"), ".u-over"),
-        "diff": (site.diff + "&row=0", ".flame[data-draw-ms]"),
-        "findings": (site.at("findings"), "main h1"),
-        "nowhere": (site.at("nowhere"), ".empty-state"),
-    }[view]
-    for size, theme in itertools.product(SIZES, THEMES):
-        seen = open_page(address, size=size, theme=theme)
+    a, b = site.captures[1], site.captures[-2]
+    page = open_page(site.at(f"targets/{site.leaking}?a={a}&b={b}")).page
+    compare = page.get_by_role("link", name="Compare A and B")
+    assert compare.get_attribute("href") == f"#/diff?a={a}&b={b}"
+    # The lists choose as the charts do, for who has no pointer.
+    page.get_by_label("Capture A", exact=True).select_option(str(site.captures[0]))
+    page.wait_for_url(f"**a={site.captures[0]}&b={b}")
+
+
+def test_a_target_tells_what_holds_its_heap_and_leads_to_one_type(
+    open_page: Callable[..., Watched], site: Site
+):
+    page = open_page(site.at(f"targets/{site.leaking}")).page
+    held = page.get_by_role("region", name="What holds the live heap")
+    held.get_by_role("link", name="[]uint8").click()
+    page.wait_for_url("**focus=*")
+    page.get_by_role("grid").wait_for()
+    assert page.get_by_role("combobox", name="Focus on types").input_value() == "[]uint8"
+
+
+def test_charts_tell_another_build_in_words_too(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at(f"targets/{site.replaced}")).page
+    page.locator(".u-over").first.wait_for()
+    assert re.search(r"build( \w+)? at \d", page.locator("figcaption").first.inner_text())
+
+
+def test_a_finding_is_named_above_the_charts_of_its_target(
+    open_page: Callable[..., Watched], site: Site
+):
+    page = open_page(site.at(f"targets/{site.leaking}")).page
+    page.locator(".notes a").first.click()
+    page.wait_for_url("**/findings/*")
+    page.get_by_role("article").wait_for()
+
+
+def test_new_captures_show_up_without_a_reload(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at(f"targets/{site.leaking}")).page
+    page.locator(".live[data-state=live]").wait_for()
+    choice = page.get_by_label("Capture B", exact=True)
+    shown = choice.input_value()
+    until(lambda: choice.locator("option").last.get_attribute("value") != shown)
+
+
+def test_the_keys_are_told_at_a_question_mark(open_page: Callable[..., Watched], site: Site):
+    seen = open_page(site.at(""))
+    seen.page.get_by_role("link", name="leaky").wait_for()
+    seen.page.keyboard.press("?")
+    seen.page.get_by_role("dialog", name="Keys").wait_for()
+    assert seen.axe() == []
+    seen.page.keyboard.press("Escape")
+    seen.page.keyboard.press("/")
+    assert seen.page.evaluate("document.activeElement.ariaLabel") == "Search targets"
+    # Where text is entered, the keys mean themselves.
+    seen.page.keyboard.press("?")
+    assert not seen.page.get_by_role("dialog").is_visible()
+
+
+def test_a_chosen_theme_holds_from_the_first_moment(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at("")).page
+    page.get_by_label("Colours").select_option("dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () => "
+        "window.first = getComputedStyle(document.body).backgroundColor)"
+    )
+    page.reload()
+    assert page.evaluate("window.first") == dark
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is False
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_no_view_has_a_serious_barrier_or_scrolls_sideways(
+    open_page: Callable[..., Watched], site: Site, size: str, theme: str
+):
+    finding = site.findings()[0]["finding"]["id"]
+    views = {
+        site.at(""): "table.targets",
+        site.at("?search=nothing-has-this-name"): ".empty-state",
+        site.at(f"targets/{site.leaking}"): ".target .u-over",
+        site.diff + "&row=0": ".flame[data-draw-ms]",
+        site.at("findings"): ".finding-item",
+        site.at(f"findings/{finding}"): ".evidence .u-over",
+        site.at("nowhere"): ".empty-state",
+    }
+    seen = open_page(site.at(""), size=size, theme=theme)
+    for address, ready in views.items():
+        seen.page.goto(address)
         seen.page.wait_for_selector(ready)
         width = seen.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= SIZES[size][0]
-        assert seen.axe() == [], (size, theme)
+        assert width <= SIZES[size][0], address
+        assert seen.axe() == [], address

@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import contextlib
 import re
 import shutil
 
 import pytest
 from apps import ANYWHERE, READ, TOKENS, WRITE, app_of, bearer
 from settings_texts import settings
+from stores import seen
 
 from memsnap.errors import UsageError
+from memsnap.storage.targets import register
 from memsnap.web.access.exposure import check_exposure
 from memsnap.web.access.sessions import LASTS_S, Sessions
 from memsnap.web.access.tokens import find_token, hash_of, new_token
@@ -227,6 +230,78 @@ async def test_every_answer_tells_browsers_what_it_is_not(store, tmp_path, path)
         assert answer.headers["Referrer-Policy"] == "same-origin"
         assert "Access-Control-Allow-Origin" not in answer.headers
         assert answer.headers["Server"] == "memsnap"
+
+
+# --- what is captured --------------------------------------------------------------------------
+
+
+async def test_only_what_is_configured_is_ever_visited(store, tmp_path):
+    """Given a target in the store that no configuration names, and an address in the request."""
+    visits = []
+
+    async def visited(_, writer):
+        visits.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(visited, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (number,) = (await register(store, [seen("other", address=address)], now_ns=1)).values()
+        async with app_of(store, tmp_path) as client:
+            path = f"/api/v1/targets/{number}/captures"
+            assert await status(client, "POST", path, **OWN) == 404
+            assert await status(client, "POST", f"{path}?address={address}", **OWN) == 400
+            assert await status(client, "POST", f"/api/v1/targets/{address}/captures", **OWN) == 404
+
+    assert visits == []
+
+
+# --- how much is taken -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1000, 404), (64 << 10, 404), ((64 << 10) + 1, 413)]
+)
+async def test_nothing_is_uploaded(store, tmp_path, size, expected):
+    async with app_of(store, tmp_path) as client:
+        async with client.post(CAPTURE, data=b"x" * size, headers=OWN) as answer:
+            problem = await answer.json(content_type="application/problem+json")
+        assert (answer.status, problem["status"]) == (expected, expected)
+
+
+async def test_a_body_of_no_known_length_is_not_waited_for(store, tmp_path):
+    """Given one chunk and no end, the answer comes all the same."""
+    head = (
+        f"POST {CAPTURE} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Memsnap: 1\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    )
+    async with app_of(store, tmp_path) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(head.encode())
+        line = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    assert line.split()[1] == b"404"
+
+
+@pytest.mark.parametrize(
+    ("request_head", "expected"),
+    [
+        (f"GET /api/v1?{'x' * 200_000} HTTP/1.1\r\nHost: a", b"400"),
+        (f"GET /api/v1 HTTP/1.1\r\nHost: a\r\nX-A: {'x' * 200_000}", b"400"),
+        ("GET /api/v1 HTTP/1.1\r\nHost: a" + "\r\nX-A: b" * 100_000, b"400"),
+        (f"GET /api/v1/targets?{'label=a=b&' * 21} HTTP/1.1\r\nHost: localhost", b"400"),
+    ],
+    ids=["a long line", "a long header", "many headers", "many values"],
+)
+async def test_a_request_is_bounded(store, tmp_path, request_head, expected):
+    async with app_of(store, tmp_path) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(f"{request_head}\r\n\r\n".encode())
+        line = await reader.readline()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    assert line.split()[1] == expected
 
 
 # --- where the server listens ------------------------------------------------------------------

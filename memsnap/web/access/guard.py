@@ -21,11 +21,13 @@ from memsnap.config.settings import Scope, Settings, TokenSettings
 from memsnap.web.access.exposure import is_known_host, is_local
 from memsnap.web.access.sessions import Sessions
 from memsnap.web.access.tokens import find_token, token_of_header
-from memsnap.web.errors import NoToken, Refused
+from memsnap.web.errors import NoToken, Refused, TooLarge
 
 SESSION_PATH = "/api/v1/session"
 OWN_HEADER = "X-Memsnap"
 COOKIE = "memsnap-session"
+MOST_BODY_BYTES = 64 << 10
+"""The most bytes of a request's body; nothing is uploaded."""
 
 _HEALTH = ("/healthz", "/readyz")
 _METRICS = "/metrics"
@@ -63,7 +65,7 @@ class Guard:
         return self._settings().tokens
 
     def middleware(self) -> Middleware:
-        """Return the middleware that lets requests in, or raises NoToken or Refused."""
+        """Return the middleware that lets requests in, or raises what it refuses them for."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -93,6 +95,7 @@ class Guard:
         return Caller()
 
     def _check(self, request: web.Request) -> None:
+        _check_size(request)
         resource = request.match_info.route.resource
         path = resource.canonical if resource else ""
         if path in _HEALTH and (self._settings().http.health_without_token or not self.tokens):
@@ -134,6 +137,16 @@ def _too_little(caller: Caller) -> str:
     if caller.name:
         return f"the token {caller.name} may read only"
     return "without a token there is only reading where others than this machine can connect"
+
+
+def _check_size(request: web.Request) -> None:
+    """Refuse a body that nothing here reads; one without a length is not read either."""
+    if (request.content_length or 0) > MOST_BODY_BYTES:
+        raise TooLarge(
+            f"the body has {request.content_length:,} bytes, and nothing here takes more than "
+            f"{MOST_BODY_BYTES:,}",
+            hint="parameters go into the URL",
+        )
 
 
 def _check_site(request: web.Request) -> None:

@@ -18,10 +18,19 @@ _IN_THREAD_FROM = 64 << 10
 
 async def json_answer(request: web.Request, value: Any) -> web.Response:
     """Return a value as JSON, or 304 where the client has it."""
-    body, tag = await asyncio.to_thread(_encoded, value)
+    body = await asyncio.to_thread(msgspec.json.encode, value)
+    return await made_answer(request, body, "application/json")
+
+
+async def made_answer(
+    request: web.Request, body: bytes, content_type: str, **headers: str
+) -> web.Response:
+    """Return a body that was made, or 304 where the client has it."""
+    digest = await asyncio.to_thread(hashlib.blake2b, body, digest_size=12)
+    tag = digest.hexdigest()
     if is_known(request, tag):
         return not_modified(tag)
-    return body_answer(body, "application/json", tag)
+    return body_answer(body, content_type, tag, **headers)
 
 
 def body_answer(body: bytes, content_type: str, tag: str, **headers: str) -> web.Response:
@@ -64,11 +73,6 @@ def file_name(capture: Capture, snapshot_id: int, ending: str) -> str:
     """Return a name for a download, of letters that no header or file system minds."""
     service = re.sub(r"[^A-Za-z0-9_.]+", "_", capture.service).strip("._")[:80]
     return f"{service or 'heap'}-{snapshot_id}{ending}"
-
-
-def _encoded(value: Any) -> tuple[bytes, str]:
-    body = msgspec.json.encode(value)
-    return body, hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
 def _etag(tag: str) -> ETag:

@@ -1,7 +1,6 @@
-"""Diffs over HTTP: the document, its table, its tree of calls, its types, and a profile of it."""
+"""Diffs over HTTP: the document, its tables, its tree of calls, its types, and a profile of it."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import astuple
 from functools import partial
@@ -17,12 +16,14 @@ from memsnap.analysis.table import By
 from memsnap.archive.archive import Archive
 from memsnap.archive.lookup import load
 from memsnap.archive.values import Page
+from memsnap.errors import UsageError
+from memsnap.report.columns import GROUPINGS, MOST_SITES, columns_document
 from memsnap.report.document import Window, diff_json
 from memsnap.report.export import Value, diff_pprof
 from memsnap.report.flame_document import flame_document
-from memsnap.report.table_document import table_document
 from memsnap.storage.records import SnapshotRecord
-from memsnap.web.api.answers import body_answer, file_name, is_known, not_modified
+from memsnap.units import format_count
+from memsnap.web.api.answers import file_name, made_answer
 from memsnap.web.api.pairs import captures_of
 from memsnap.web.api.parameters import Values
 from memsnap.web.api.queries import selection
@@ -63,14 +64,11 @@ class Diffs:
         form = ("diff", by, sort, window)
         return await self._json(request, values, form, partial(_document, by, sort, window))
 
-    async def diff_table(self, request: web.Request, values: Values) -> web.Response:
-        """Answer with all rows."""
-        by, sort, limit = By(values["by"]), Sort(values["sort"]), values["limit"]
-
-        def write(diff: Diff) -> bytes:
-            return msgspec.json.encode(table_document(diff, by, sort, limit=limit))
-
-        return await self._json(request, values, ("table", by, sort, limit), write)
+    async def diff_columns(self, request: web.Request, values: Values) -> web.Response:
+        """Answer with all rows, and the stacks that they stand for."""
+        groupings = tuple(by for by in GROUPINGS if by.value in values["by"]) or GROUPINGS
+        form = ("columns", groupings)
+        return await self._json(request, values, form, partial(_columns, groupings))
 
     async def diff_flame(self, request: web.Request, values: Values) -> web.Response:
         """Answer with the tree of calls."""
@@ -95,7 +93,7 @@ class Diffs:
         body = await self._body(records, selection(values), ("pprof",), diff_pprof)
         last = records[-1]
         name = file_name(last.capture, last.id, f"-less-{records[0].id}.pb.gz")
-        return await self._answer(
+        return await made_answer(
             request,
             body,
             "application/octet-stream",
@@ -107,16 +105,7 @@ class Diffs:
     ) -> web.Response:
         records = await captures_of(self._archive, values)
         body = await self._body(records, selection(values), form, write)
-        return await self._answer(request, body, "application/json")
-
-    async def _answer(
-        self, request: web.Request, body: bytes, content_type: str, **headers: str
-    ) -> web.Response:
-        digest = await asyncio.to_thread(hashlib.blake2b, body, digest_size=12)
-        tag = digest.hexdigest()
-        if is_known(request, tag):
-            return not_modified(tag)
-        return body_answer(body, content_type, tag, **headers)
+        return await made_answer(request, body, "application/json")
 
     async def _body(
         self,
@@ -146,6 +135,17 @@ def _written(whole: Diff, wanted: Selection, write: Write) -> bytes:
 
 def _document(by: By, sort: Sort, window: Window, diff: Diff) -> bytes:
     return "".join(diff_json(diff, by=by, sort=sort, window=window)).encode()
+
+
+def _columns(groupings: tuple[By, ...], diff: Diff) -> bytes:
+    sites = len(diff.selected)
+    if sites > MOST_SITES:
+        raise UsageError(
+            f"there are {format_count(sites)} sites in this diff, more than "
+            f"{format_count(MOST_SITES)}",
+            hint="narrow it by focus, in, package or file; /api/v1/diff gives windows of it",
+        )
+    return msgspec.json.encode(columns_document(diff, groupings))
 
 
 def _types(part: str, limit: int, diff: Diff) -> bytes:

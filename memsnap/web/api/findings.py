@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from memsnap.archive.errors import NotFound
+from memsnap.archive.parameters import cursor
 from memsnap.archive.values import Page
 from memsnap.errors import UsageError
 from memsnap.storage.database import Database
 from memsnap.storage.findings import FindingFilter, cited, find, mute, resolve, unmute
-from memsnap.storage.sightings import FindingRecord, said_by
+from memsnap.storage.sightings import FindingRecord, State, said_by
 from memsnap.web.access.guard import Guard
 from memsnap.web.api.answers import json_answer
 from memsnap.web.api.parameters import Values
 from memsnap.web.api.queries import path_number
 from memsnap.web.api.values import FindingView
 
-_MOST = 10_000  # findings that a filter by state looks through
 _NOBODY = "somebody without a token"
 
 
@@ -31,16 +31,25 @@ class Findings:
 
     async def findings(self, request: web.Request, values: Values) -> web.Response:
         """List findings, those seen last first."""
-        states, target = values["state"], values["target"]
+        limit, target, now_ns = values["limit"], values["target"], time.time_ns()
         wanted = FindingFilter(
             target_ids=None if target is None else (target,),
+            shown=tuple(State(each) for each in values["state"]),
+            now_ns=now_ns,
+            kinds=values["kind"],
+            severities=values["severity"],
             verdict=values["verdict"],
             function=values["function"],
-            limit=_MOST if states else values["limit"],
+            after=values["after"],
+            limit=limit + 1,
         )
-        views = [_view(each) for each in await find(self._db, wanted)]
-        meant = [each for each in views if not states or each.state.value in states]
-        return await json_answer(request, Page(items=tuple(meant[: values["limit"]])))
+        found = await find(self._db, wanted)
+        last = found[limit - 1] if len(found) > limit else None
+        page = Page(
+            items=tuple(_view(each) for each in found[:limit]),
+            next=cursor(last.course.last_ns, last.id) if last else None,
+        )
+        return await json_answer(request, page)
 
     async def finding(self, request: web.Request, _: Values) -> web.Response:
         """Describe one finding."""

@@ -12,20 +12,22 @@ from memsnap.config.settings import Scope
 from memsnap.version import __version__
 from memsnap.web.access.guard import OWN_HEADER
 from memsnap.web.api.parameters import MOST_OF_ONE, Parameter
-from memsnap.web.api.table import COMPONENTS, DIFF_SCHEMA, PROBLEM, Answer, Route
+from memsnap.web.api.route import DIFF_SCHEMA, PROBLEM, Answer, Route
+from memsnap.web.api.table import COMPONENTS
 
 _TEMPLATE = "#/components/schemas/{name}"
 _COMMON = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _ID = {
     "name": "id",
     "in": "path",
     "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1},
+    "schema": {"type": "integer", "minimum": 0, "maximum": 10**19 - 1, "examples": [1]},
 }
 
 

@@ -10,7 +10,7 @@ from memsnap.archive.errors import NOT_FOUND, PROBLEM_TYPE, USAGE, NotFound, Pro
 from memsnap.collector import logs
 from memsnap.errors import FormatError, MemsnapError, UsageError
 from memsnap.storage.errors import StoreError, StoreUnavailable
-from memsnap.web.errors import Busy, Conflict, NoToken, Refused, VisitFailed
+from memsnap.web.errors import Busy, Conflict, NoToken, Refused, TooLarge, VisitFailed
 
 _RETRY_AFTER_S = 5
 _CONTENT_TYPE = "application/problem+json"
@@ -20,6 +20,7 @@ _KINDS: tuple[tuple[type[MemsnapError], str, HTTPStatus], ...] = (
     (UsageError, USAGE, HTTPStatus.BAD_REQUEST),
     (NoToken, "no-token", HTTPStatus.UNAUTHORIZED),
     (Refused, "refused", HTTPStatus.FORBIDDEN),
+    (TooLarge, "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Conflict, "conflict", HTTPStatus.CONFLICT),
     (VisitFailed, "visit-failed", HTTPStatus.BAD_GATEWAY),
     (Busy, "busy", HTTPStatus.SERVICE_UNAVAILABLE),

@@ -15,8 +15,10 @@ from memsnap.web.api.openapi import openapi
 from memsnap.web.api.parameters import Values, read_values
 from memsnap.web.api.problems import as_problems
 from memsnap.web.api.reading import Reading
+from memsnap.web.api.route import Route
 from memsnap.web.api.sessions import SessionHandlers
-from memsnap.web.api.table import ROUTES, Route
+from memsnap.web.api.table import ROUTES
+from memsnap.web.api.times import Times
 
 Handler = Callable[[web.Request, Values], Awaitable[web.StreamResponse]]
 
@@ -26,8 +28,7 @@ _PREFIX = "/api"
 def add_api(app: web.Application, archive: Archive, others: Sequence[object] = ()) -> None:
     """Add below `/api/` the routes that an archive answers, and those whose handlers are given."""
     api = web.Application(middlewares=[as_problems])
-    diffs = Diffs(archive)
-    parts = (Reading(archive), diffs, _Document(), *others)
+    parts = (Reading(archive), Diffs(archive), _Document(), *others)
     for route in ROUTES:
         handlers = (getattr(part, route.name, None) for part in parts)
         if handler := next(filter(None, handlers), None):
@@ -36,7 +37,9 @@ def add_api(app: web.Application, archive: Archive, others: Sequence[object] = (
 
     async def working(_: web.Application) -> AsyncIterator[None]:
         yield
-        await diffs.close()
+        for part in parts:
+            if isinstance(part, (Diffs, Times)):
+                await part.close()
 
     api.cleanup_ctx.append(working)
     app.add_subapp(f"{_PREFIX}/", api)
@@ -44,9 +47,13 @@ def add_api(app: web.Application, archive: Archive, others: Sequence[object] = (
 
 def add_whole_api(app: web.Application, archive: Archive, daemon: Daemon, guard: Guard) -> None:
     """Add all that stands in the table."""
-    add_api(
-        app, archive, [Live(daemon, archive), Findings(daemon.db, guard), SessionHandlers(guard)]
+    others = (
+        Times(daemon.db, archive),
+        Live(daemon, archive),
+        Findings(daemon.db, guard),
+        SessionHandlers(guard),
     )
+    add_api(app, archive, others)
 
     async def leaving(_: web.Application) -> None:
         daemon.feed.end()

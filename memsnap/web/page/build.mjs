@@ -1,4 +1,4 @@
-// Builds the page into ../static: app.js and app.css for the daemon, report.html for single files.
+// Builds the page into ../static: app.js, theme.js and app.css for the daemon, report.html for single files.
 import { readFile, writeFile, mkdir, copyFile } from "node:fs/promises";
 import { build } from "esbuild";
 
@@ -20,12 +20,14 @@ async function bundle(entry, format) {
 }
 
 await mkdir(out, { recursive: true });
-const [app, report, css] = await Promise.all([
+const [app, theme, report, css] = await Promise.all([
   bundle("src/main.ts", "esm"),
+  bundle("src/early.ts", "iife"),
   bundle("src/report.ts", "iife"),
   bundle("styles/app.css", undefined),
 ]);
 await writeFile(path("app.js", out), app);
+await writeFile(path("theme.js", out), theme);
 await writeFile(path("app.css", out), css);
 await copyFile(path("index.html"), path("index.html", out));
 await copyFile(path("icon.svg"), path("icon.svg", out));

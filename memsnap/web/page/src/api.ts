@@ -95,14 +95,23 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
 }
 
 
-
 /** Asks for a change of state, as this page: other sites cannot send the header. */
-export async function post(path: string, body: unknown = {}, token = ""): Promise<Response> {
-  return ask(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Memsnap": "page", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify(body),
-  });
+export async function post(path: string, parameters: Parameters = {}, token = ""): Promise<Response> {
+  return ask(url(path, parameters), { method: "POST", headers: { "X-Memsnap": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}) } });
+}
+
+/** How all targets went over the last `span`, page after page. */
+export async function overview(span: string, signal?: AbortSignal): Promise<Overview> {
+  const found: Overview = { since_ns: Infinity, until_ns: 0, courses: [] };
+  let after: string | null = null;
+  do {
+    const page: Page<Course> & { since_ns: number; until_ns: number } = await get("api/v1/overview", { since: `-${span}`, after }, signal);
+    found.since_ns = Math.min(found.since_ns, page.since_ns);
+    found.until_ns = Math.max(found.until_ns, page.until_ns);
+    found.courses.push(...page.items);
+    after = page.next;
+  } while (after);
+  return found;
 }
 
 /** All targets, page after page. */
@@ -115,4 +124,54 @@ export async function targets(signal?: AbortSignal): Promise<Target[]> {
     after = page.next;
   } while (after);
   return found;
+}
+
+/** Who asks, as the daemon sees it; a null scope is not let in. */
+export interface Session {
+  needed: boolean;
+  scope: "read" | "write" | null;
+  name: string;
+}
+
+export async function session(signal?: AbortSignal): Promise<Session> {
+  return get<Session>("api/v1/session", {}, signal);
+}
+
+/** One life of a target's process, as its captures show it; a mark stands at `first_slot_ns`. */
+export interface Life {
+  process_id: number;
+  build_id: number;
+  build: string;
+  first_slot_ns: number;
+  last_slot_ns: number;
+}
+
+export interface TimelineFinding {
+  id: number;
+  state: "new" | "open" | "muted" | "resolved";
+  severity: "info" | "low" | "medium" | "high";
+  title: string;
+  since_ns: number;
+  last_ns: number;
+  resolved_ns: number | null;
+}
+
+export interface Timeline {
+  lives: Life[];
+  findings: TimelineFinding[];
+}
+
+/** What held most of the live heap over time; all of it is items, rest and unknown together. */
+export interface TopSeries {
+  by: "type" | "line" | "function" | "package";
+  /** Whether any build of these captures has types. */
+  typed: boolean;
+  /** Captures in this time, of which at most 400 are here. */
+  captures: number;
+  slot_ns: number[];
+  snapshot_id: number[];
+  process_id: number[];
+  items: { name: string; file: string; line: number; peak_bytes: number; values: number[] }[];
+  rest: number[];
+  unknown: number[] | null;
 }

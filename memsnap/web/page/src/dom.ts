@@ -48,9 +48,26 @@ export function setVar(element: HTMLElement | SVGElement, name: string, value: s
   element.style.setProperty(name, value);
 }
 
-/** The value of a colour or other token of the current theme. */
-export function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const probe = document.createElement("i");
+const colours = new Map<string, string>();
+window.addEventListener("themechange", () => colours.clear());
+
+/** A colour of the current theme as canvases take it: a custom property holds both themes'. */
+export function colour(name: string): string {
+  let found = colours.get(name);
+  if (found === undefined) {
+    probe.hidden = true;
+    probe.style.color = `var(${name})`;
+    if (!probe.isConnected) document.body.append(probe);
+    found = getComputedStyle(probe).color;
+    colours.set(name, found);
+  }
+  return found;
+}
+
+/** The fonts of the theme. */
+export function font(pixels: number): string {
+  return `${pixels}px ${getComputedStyle(document.documentElement).getPropertyValue("--sans").trim()}`;
 }
 
 /** Text for screen readers only. */

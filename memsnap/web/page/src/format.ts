@@ -27,6 +27,12 @@ export function bytes(value: number | null | undefined): string {
   return `${value < 0 ? "−" : ""}${digits(fraction).format(size)} ${UNITS[unit]}`;
 }
 
+/** Bytes at a tick of an axis, without digits that say nothing: 64 MB. */
+export function size(value: number): string {
+  const [number, unit] = bytes(value).split(" ");
+  return `${number.replace(/[.,]0+$/, "")} ${unit}`;
+}
+
 /** A change in bytes, with its sign. */
 export function change(value: number | null | undefined): string {
   if (value === null || value === undefined) return "unknown";

@@ -1,12 +1,14 @@
 // The page of a daemon: which view the URL names, and news from the daemon.
 
 import { h } from "./dom.ts";
+import { session } from "./api.ts";
 import { follow } from "./live.ts";
 import { route } from "./state.ts";
-import { startTheme } from "./theme.ts";
 import { diff } from "./views/diff.ts";
-import { finding, findings } from "./views/findings.ts";
+import { finding } from "./views/finding.ts";
+import { findings } from "./views/findings.ts";
 import { overview } from "./views/overview.ts";
+import { tokenForm } from "./views/session.ts";
 import { empty, mount, put, setPlace, type View } from "./views/shell.ts";
 import { target } from "./views/target.ts";
 
@@ -31,8 +33,18 @@ function show(): void {
   window.scrollTo(0, 0);
 }
 
-startTheme();
+/** Nothing is asked of a daemon that wants a token first. */
+async function start(): Promise<void> {
+  try {
+    const { needed, scope } = await session();
+    if (needed && !scope) return put(tokenForm(() => void start()));
+  } catch {
+    // The view says what is wrong with the daemon, and offers to try again.
+  }
+  window.addEventListener("hashchange", show);
+  show();
+  follow(() => current?.refresh?.());
+}
+
 mount(document.getElementById("app")!);
-window.addEventListener("hashchange", show);
-show();
-follow(() => current?.refresh?.());
+void start();

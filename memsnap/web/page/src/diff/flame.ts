@@ -1,6 +1,6 @@
 // The flame graph: boxes on a canvas, with a pointer, a keyboard and a spoken name each.
 
-import { announce, h, setVar, token } from "../dom.ts";
+import { announce, colour, font, h, setVar } from "../dom.ts";
 import { bytes, change, shortFunction } from "../format.ts";
 import { type Diff } from "./model.ts";
 import { type Flame } from "./layout.ts";
@@ -107,7 +107,7 @@ export class FlameGraph {
     const pen = canvas.getContext("2d");
     if (!pen || !width) return;
     pen.scale(scale, scale);
-    pen.font = `12px ${token("--sans")}`;
+    pen.font = font(12);
     pen.textBaseline = "middle";
     const colours = palette();
     const [from, factor] = [flame.x[this.zoom], width / (flame.width[this.zoom] || 1)];
@@ -123,14 +123,14 @@ export class FlameGraph {
         if (flame.x[box] > from + 1e-12 || flame.x[box] + flame.width[box] < right - 1e-12) continue;
         [x, wide] = [0, width];
       } else if (wide < LEAST || x + wide < 0 || x >= width - 1e-6) continue;
-      const colour = this.colour(flame, box, above, colours);
-      let boxes = paths.get(colour);
-      if (!boxes) paths.set(colour, (boxes = []));
+      const shown = this.shade(flame, box, above, colours);
+      let boxes = paths.get(shown);
+      if (!boxes) paths.set(shown, (boxes = []));
       boxes.push(x, flame.depth[box] * BOX, wide);
       if (wide >= TEXT_FROM) texts.push(box, x, wide);
     }
-    for (const [colour, boxes] of paths) {
-      pen.fillStyle = colour;
+    for (const [shown, boxes] of paths) {
+      pen.fillStyle = shown;
       for (let at = 0; at < boxes.length; at += 3) {
         pen.fillRect(boxes[at], boxes[at + 1], Math.max(boxes[at + 2] - 1, LEAST), BOX - 1);
       }
@@ -142,7 +142,7 @@ export class FlameGraph {
     this.element.dataset.boxes = String(flame.name.length);
   }
 
-  private colour(flame: Flame, box: number, above: boolean, colours: Palette): string {
+  private shade(flame: Flame, box: number, above: boolean, colours: Palette): string {
     if (this.found) return this.found[box] ? colours.found : colours.dim;
     if (above || (this.lit && !this.lit[box])) return colours.dim;
     const [before, after] = [flame.before[box], flame.after[box]];
@@ -291,15 +291,15 @@ interface Palette {
 }
 
 function palette(): Palette {
-  const ramp = (name: string) => [1, 2, 3, 4].map((at) => token(`--${name}-${at}`));
+  const ramp = (name: string) => [1, 2, 3, 4].map((at) => colour(`--${name}-${at}`));
   return {
     grown: ramp("grown"),
     shrunk: ramp("shrunk"),
-    same: token("--flame-same"),
-    dim: token("--flame-dim"),
-    found: token("--flame-found"),
-    text: token("--flame-text"),
-    dimText: token("--muted"),
+    same: colour("--flame-same"),
+    dim: colour("--flame-dim"),
+    found: colour("--flame-found"),
+    text: colour("--flame-text"),
+    dimText: colour("--muted"),
   };
 }
 

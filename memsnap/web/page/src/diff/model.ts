@@ -113,7 +113,8 @@ export interface Tree {
 export interface DiffDocument {
   schema: string;
   diff: Head;
-  tables: Record<Grouping, Table>;
+  /** A report holds those that are not shown first as JSON, to be read when they are. */
+  tables: Record<Grouping, Table | string>;
   tree: Tree;
   strings: string[];
 }
@@ -131,7 +132,9 @@ export class Diff {
   }
 
   table(by: Grouping): Table {
-    return this.document.tables[by];
+    const { tables } = this.document;
+    const found = tables[by];
+    return typeof found === "string" ? (tables[by] = JSON.parse(found) as Table) : found;
   }
 
   text(place: number): string {

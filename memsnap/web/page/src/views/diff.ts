@@ -23,7 +23,7 @@ export function diff(): View {
   let types: Promise<string[]> | null = null;
 
   async function fetched(focus: string): Promise<Diff> {
-    const document = await get<DiffDocument>("api/page/diff", { a, b, focus, in: query.get("in"), package: query.get("package"), file: query.get("file") }, stopper.signal);
+    const document = await get<DiffDocument>("api/v1/diff/columns", { before: a, after: b, focus, in: query.get("in"), package: query.get("package"), file: query.get("file") }, stopper.signal);
     const found = new Diff(document);
     if (!focus) types ??= Promise.resolve(names(found));
     return found;

@@ -1,11 +1,11 @@
 // All targets at a glance: how their heaps go, and which one to look at first.
 
-import { get, targets, type Course, type Overview, type Target } from "../api.ts";
+import { overview as allCourses, targets, type Course, type Target } from "../api.ts";
 import { sparkline } from "../charts/sparkline.ts";
 import { debounce, h, hidden, replace } from "../dom.ts";
 import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
 import { href, keep, route } from "../state.ts";
-import { findingsByTarget, severityRank, worst, type StoredFinding } from "../findings.ts";
+import { findingsByTarget, severityRank, worst, type KeptFinding } from "../findings.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["1h", "6h", "24h", "7d"];
@@ -25,19 +25,25 @@ interface Line {
   heap: number | null;
   rss: number | null;
   slope: number | null;
-  finding: StoredFinding | null;
+  finding: KeptFinding | null;
   captured: number | null;
 }
 
-/** Bytes per second over the captures of the present process, by least squares; null for fewer than three. */
+/**
+ * Bytes per second over the later half of the captures of the present process, by least squares:
+ * a heap that has levelled off does not grow. Null for fewer than three captures.
+ */
 export function slope(course: Course): number | null {
   const process = course.process_id[course.process_id.length - 1];
-  const points: [number, number][] = [];
+  const life: [number, number][] = [];
   course.slot_ns.forEach((slot, at) => {
     const heap = course.heap_alloc[at];
-    if (course.process_id[at] === process && heap !== null) points.push([slot / 1e9, heap]);
+    if (course.process_id[at] === process && heap !== null) life.push([slot / 1e9, heap]);
   });
-  if (points.length < 3) return null;
+  if (life.length < 3) return null;
+  const middle = (life[0][0] + life[life.length - 1][0]) / 2;
+  const later = life.filter(([time]) => time >= middle);
+  const points = later.length < 3 ? life.slice(-3) : later;
   const mean = (pick: 0 | 1) => points.reduce((sum, point) => sum + point[pick], 0) / points.length;
   const [t, y] = [mean(0), mean(1)];
   const spread = points.reduce((sum, point) => sum + (point[0] - t) ** 2, 0);
@@ -87,7 +93,7 @@ export function overview(): View {
     try {
       const [known, found, byTarget] = await Promise.all([
         targets(stopper.signal),
-        get<Overview>("api/page/overview", { span: state.span }, stopper.signal),
+        allCourses(state.span, stopper.signal),
         findingsByTarget(stopper.signal),
       ]);
       const courses = new Map(found.courses.map((course) => [course.target_id, course]));
@@ -151,14 +157,14 @@ export function overview(): View {
         h("span", { class: "sub" }, seen.service ? seen.address : ""),
         h("span", { class: "labels" }, ...seen.labels.map(([name, value]) => h("button", { class: "chip label", title: `Only ${name}=${value}`, onclick: () => (change({ label: `${name}=${value}` }), labels()) }, `${name}=${value}`))),
       ),
-      h("td", { class: "col-heap" }, sparkline(course?.slot_ns ?? [], course?.heap_alloc ?? [], ...axis), h("span", { class: "figure" }, bytes(heap))),
+      h("td", { class: "col-heap" }, h("span", { class: "heap" }, sparkline(course?.slot_ns ?? [], course?.heap_alloc ?? [], ...axis), h("span", { class: "figure" }, bytes(heap)))),
       h("td", { class: "col-rss" }, h("span", { class: "unit-label" }, "RSS "), bytes(rss)),
       h("td", { class: "col-rate" }, h("span", { class: isNotable(speed, heap) ? "up" : "" }, speed === null ? "unknown" : rate(speed))),
-      h("td", { class: "col-finding" }, finding ? h("a", { class: `chip severity-${finding.severity}`, href: href(`findings/${finding.id}`), title: finding.document.title }, finding.severity) : h("span", { class: "none" }, hidden("none"), "–")),
+      h("td", { class: "col-finding" }, finding ? h("a", { class: "worst", href: href(`findings/${finding.id}`), title: finding.document.title }, h("span", { class: `chip severity-${finding.severity}` }, finding.severity), " ", h("span", { class: "worst-title" }, finding.document.title)) : h("span", { class: "none" }, hidden("none"), "–")),
       h(
         "td",
         { class: "col-age" },
-        captured === null ? "never" : ago(captured, now),
+        h("span", { class: "age" }, captured === null ? "never" : ago(captured, now)),
         target.last_failure ? h("span", { class: "failing", title: target.last_failure }, "failing: ", target.last_failure) : null,
       ),
     );
@@ -174,7 +180,7 @@ function isNotable(speed: number | null, heap: number | null): boolean {
   return speed !== null && heap !== null && speed * 3600 > 0.1 * heap;
 }
 
-function line(target: Target, course: Course | null, findings: StoredFinding[]): Line {
+function line(target: Target, course: Course | null, findings: KeptFinding[]): Line {
   const last = <T>(values: T[] | undefined) => (values?.length ? values[values.length - 1] : null);
   return {
     target,

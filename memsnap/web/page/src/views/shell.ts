@@ -2,7 +2,8 @@
 
 import { h, replace, type Child } from "../dom.ts";
 import { Problem } from "../api.ts";
-import { themeSwitch } from "../theme.ts";
+import { themeSwitch } from "./colours.ts";
+import { helpButton, startKeys } from "./help.ts";
 import { tokenForm } from "./session.ts";
 
 /** A view in the making: what to show, and what to stop when another takes its place. */
@@ -29,9 +30,11 @@ export function mount(root: HTMLElement): void {
       h("a", { class: "nav", href: "#/findings" }, "Findings"),
       live,
       themeSwitch(),
+      helpButton(),
     ),
     main,
   );
+  startKeys();
 }
 
 /** Names the place in the bar and in the window's title; the last crumb is the current one. */
