@@ -20,6 +20,7 @@ from memsnap.analysis.bearing import (
     kept_share,
     lets_go,
     noise_of,
+    seen_to_rise,
 )
 from memsnap.analysis.finding import Cause
 from memsnap.analysis.series import Series
@@ -137,6 +138,8 @@ def _form(series: Series, group: int) -> Shape:
     if not lets_go(series, group):
         course = evenly_rising(course)
     form = shape(series.seconds, course, noise=noise_of(series, group))
+    if form is Shape.SWINGING and seen_to_rise(series, group):
+        return Shape.RISING
     ladder = series.ladder_of(group)
     if ladder is not None and ladder.climbs > 1 and ladder.still_climbs:
         return Shape.RISING  # a slice grows in leaps: what tells is that it goes on climbing
