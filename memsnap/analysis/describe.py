@@ -113,7 +113,8 @@ def describe(series: Series, family: Family) -> Finding:
     if family.caller is not None:
         place = _group(series, (family.caller,)).first
     elif family.goroutines and not series.own[lead.group]:
-        at = foremost(family.goroutines).entry
+        pile = foremost(family.goroutines)
+        at = pile.at if pile.own else pile.entry
         place = Place(function=at.function, file=at.file, line=at.line, type="", bytes=0)
     function = place.function or group.function
     entry = catalogue.CATALOGUE[kind]
