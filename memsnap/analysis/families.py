@@ -57,7 +57,7 @@ def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
 
 
 def _joined(series: Series, built: list["_Builder"]) -> list["_Builder"]:
-    """Join what grows in step with a leak that calls it, or that it calls: two sites of one leak."""
+    """Join what grows in step with a leak that calls it, or that it calls: sites of one leak."""
     kept: list[_Builder] = []
     for one in built:
         leak = next((other for other in kept if _one_call(series, other, one)), None)

@@ -11,7 +11,7 @@ from memsnap.analysis.causes import judge_groups
 from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.families import Family, families
-from memsnap.analysis.finding import Finding, ranked
+from memsnap.analysis.finding import Cause, Finding, ranked
 from memsnap.analysis.growth import growing_lines
 from memsnap.analysis.outside import outside_the_heap
 from memsnap.analysis.select import EVERYTHING
@@ -28,10 +28,15 @@ def find(diff: Diff) -> tuple[Finding, ...]:
     one = diff.lineage.one_life and diff.lineage.same_rate
     found = _of_series(diff) if one and len(diff.snapshots) >= _SERIES else growing_lines(diff)
     if whole:
-        if not any(finding.growth and finding.growth.bytes > 0 for finding in found):
+        if not any(_tells_of_growth(finding) for finding in found):
             found.extend(heap_without_site(diff))
         found.extend(outside_the_heap(diff))
     return ranked(found)
+
+
+def _tells_of_growth(finding: Finding) -> bool:
+    swings = finding.verdict in (Cause.CHURN, Cause.LOAD, Cause.STEADY)
+    return not swings and finding.growth is not None and finding.growth.bytes > 0
 
 
 def _of_series(diff: Diff) -> list[Finding]:
