@@ -34,7 +34,7 @@ _SMALL_BYTES = 64 << 10  # growth below which nothing is said
 _SMALL_SHARE = 0.002  # of the live heap, likewise
 _MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
-_SWINGS = 3  # sampled objects that come or go where memory does
+_SWINGS = 3  # sampled objects that go where memory does
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
 
 
@@ -175,9 +175,10 @@ def _coming_and_going(
 
 
 def _seen_to_swing(series: Series, group: int, floor: float) -> bool:
-    """Whether the samples swing as the counters do, which see garbage that came behind the GC."""
+    """Whether the samples fall as the counters do, which see garbage that came behind the GC."""
     raw = series.diff.counts.live_raw[series.group == group].sum(axis=0)
-    return int(raw.max() - raw.min()) >= _SWINGS and float(series.live[group].max()) >= floor
+    falls = int((np.maximum.accumulate(raw) - raw).max())
+    return falls >= _SWINGS and float(series.live[group].max()) >= floor
 
 
 def _worth_a_word(series: Series, judged: Judged) -> bool:
