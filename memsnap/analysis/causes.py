@@ -83,7 +83,10 @@ def _replaced(series: Series, floor: float) -> list[Judged]:
     table = series.table
     sure = table.p_value <= series.diff.threshold
     looks = sure & (table.growth_bounds.low_bytes >= floor)
-    flat = series.net <= _MOVED * table.growth_bounds.low_bytes
+    grown = series.net
+    if len(series.exact.sizes) == 1:  # only the whole heap is known to stand still
+        grown = np.full(len(grown), float(series.total[-1] - series.total[0]))
+    flat = grown <= _MOVED * table.growth_bounds.low_bytes
     return [
         Judged(
             group=group,
