@@ -89,8 +89,9 @@ def _finding(
 def _detail(diff: Diff, exactly: Exact, samples: float, speed: float | None) -> list[str]:
     """Return what is exact, what sampling cannot see, and how long it would take to."""
     before, after = float(exactly.total[0]), float(exactly.total[-1])
+    known = "less what was allocated until it was read" if exactly.corrected else "exact"
     detail = [
-        f"HeapAlloc behind the GC: {format_bytes(before)}, then {format_bytes(after)} (exact)"
+        f"HeapAlloc behind the GC: {format_bytes(before)}, then {format_bytes(after)} ({known})"
     ]
     grown = exactly.live[:, -1] - exactly.live[:, 0]
     most = int(np.argmax(grown))
