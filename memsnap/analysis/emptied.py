@@ -32,7 +32,8 @@ def emptied_maps(diff: Diff) -> list[Finding]:
         return []
     alignment = diff.alignment
     strings = alignment.frames.strings
-    made = np.array([at >= 0 and strings[at] == "map" for at in alignment.alloc.tolist()])
+    kinds = np.unique(alignment.alloc).tolist()
+    made = np.isin(alignment.alloc, [at for at in kinds if at >= 0 and strings[at] == "map"])
     holders: dict[str, list[int]] = {}
     for at in np.unique(alignment.type[made]).tolist():
         held = _pointed_to(strings[at]) if at >= 0 else ""

@@ -70,3 +70,7 @@ def test_keys_may_have_brackets_of_their_own():
     assert [one.type for one in captures((200, 3), map_type=keyed)] == [
         "map[[2]string]*user.session"
     ]
+
+
+def test_captures_in_which_nothing_was_sampled_have_no_map():
+    assert emptied_maps(diff([plain(heap(), f"{at}.snap") for at in range(2)])) == []
