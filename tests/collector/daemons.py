@@ -72,13 +72,18 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, config: str, *arguments: str, ready: bool = True) -> Iterator[Running]:
-    """Run a daemon in `folder` until the context ends; `config` has no [http] and no [log]."""
+def serving(
+    folder: Path, config: str, *arguments: str, ready: bool = True, within: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run a daemon in `folder` until the context ends; `config` has no [http] and no [log].
+
+    `within` goes before the command.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "config.toml").write_text(with_defaults(config))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--config", "config.toml", *arguments],
+            [*within, *COMMAND, "serve", "--config", "config.toml", *arguments],
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=log,
