@@ -133,12 +133,12 @@ def with_defaults(config: str) -> str:
     return config + tail
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def until(holds: Callable[[], bool], timeout_s: float = 60.0, *, every_s: float = 0.05) -> None:
     """Return once `holds`; fail if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @contextlib.contextmanager

@@ -246,7 +246,7 @@ def test_a_database_away_for_longer_than_the_spool_has_room_costs_the_oldest_and
 ) -> None:
     targets = [f"{replayed}/t/{number}" for number in range(5)]
     url = databases.create(server.url())
-    text = config(targets, store=f'url = "{url}"\nspool-max-size = "100kB"\n')
+    text = config(targets, store=f'url = "{url}"\nspool-max-size = "30kB"\n')
     with serving(tmp_path / "daemon", text, "--migrate") as daemon:
         until(lambda: daemon.metric("memsnap_captures_total") >= 5)
         server.stop()
