@@ -82,6 +82,18 @@ async def test_what_a_finding_cites_stays_until_it_is_resolved(store, state, sta
     assert await column_of(store, citations.c.snapshot_id) == ([1_000_002] if stays else [])
 
 
+@ON_SQLITE
+async def test_a_number_that_comes_again_is_cited_by_nothing(store):
+    await add_target(store)
+    slots = [MIDNIGHT - 50 * DAY + number * S for number in range(5)]
+    await add_life(store, 1, [*slots[:3], slots[4], slots[3]])  # the number of slots[3] is largest
+    await cite(store, 1, 1_000_004, state="resolved")
+    await prune(store, POLICY, NOW)
+
+    assert slots[3] not in await slots_of(store)
+    assert await column_of(store, citations.c.snapshot_id) == []
+
+
 async def test_pages_of_many_rows_are_thinned_alike(store, monkeypatch):
     monkeypatch.setattr("memsnap.storage.pruning._PAGE", 7)
     for target in (1, 2, 3):
