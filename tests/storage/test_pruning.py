@@ -94,6 +94,25 @@ async def test_a_number_that_comes_again_is_cited_by_nothing(store):
     assert await column_of(store, citations.c.snapshot_id) == []
 
 
+@pytest.mark.parametrize("max_bytes", [None, 1_000_000], ids=["age", "size"])
+async def test_two_who_prune_at_the_same_time_come_to_what_one_comes_to(
+    store, store_url, max_bytes
+):
+    for target in (1, 2, 3):
+        await add_target(store, target)
+        slots = [MIDNIGHT - 12 * DAY + number * HOUR for number in range(24 * 12)]
+        await add_life(store, target, slots, target=target, size=5_000)
+    policy = replace(POLICY, max_bytes=max_bytes)
+    async with await Database.open(store_url) as other:
+        await asyncio.gather(*(prune(each, policy, NOW) for each in (store, other, store)))
+    together = await slots_of(store)
+
+    again = await prune(store, policy, NOW)
+    assert (again.by_age, again.by_size) == (0, 0)
+    assert {slots[0], slots[-1]} <= set(together) or max_bytes
+    assert len(together) > 30
+
+
 async def test_pages_of_many_rows_are_thinned_alike(store, monkeypatch):
     monkeypatch.setattr("memsnap.storage.pruning._PAGE", 7)
     for target in (1, 2, 3):
