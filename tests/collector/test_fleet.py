@@ -108,7 +108,11 @@ def check(fleet: Fleet, targets: int, *, since_ns: int, busy_s: float = _BUSY_S)
     assert found.twice() == []
     assert found.missing(interval_s=fleet.interval_s) == []
     pause_s = found.longest_pause_s(since_ns=since_ns)
-    print(f"{len(found.snapshots)} captures, longest pause of a target {pause_s:.1f} s")
+    delay_s = found.longest_delay_s(since_ns=since_ns)
+    print(
+        f"{len(found.snapshots)} captures; longest pause of a target {pause_s:.1f} s, longest "
+        f"delay of a capture {delay_s:.1f} s"
+    )
     assert pause_s <= fleet.interval_s + fleet.lease_s + busy_s
     return found
 
