@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "collector"))
 
 import databases
-from daemons import Running, config, replaying, serving, until
+from daemons import Running, config, replaying, serving
 
 from memsnap.analysis.select import Selection
 from memsnap.capture.access import DEFAULT_ACCESS
@@ -46,6 +46,9 @@ PROFILES = 30  # recorded, a second apart
 WARM_UP_S = 5.0
 TARGETS = 100
 INTERVAL_S = 2.0
+SAMPLED_EVERY = 500  # captures
+SETTLED = 2_000  # captures, by when caches are full
+LOOK_S = 1.0  # between looks at the daemon's metrics, which cost it some milliseconds
 DAY = 24 * 60
 MINUTE_NS = 60 * 10**9
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -142,22 +145,29 @@ def _daemon(folder: Path, url: str, address: str, *, captures: int, sizes: list[
     text = config(targets, interval=f"{INTERVAL_S}s", lease="60s", extra=extra, store=url)
     rows = []
     with serving(folder, text, "--migrate") as daemon:
-        for share in (0.1, 0.25, 0.5, 1.0):
-            wanted = round(captures * share)
-            until(lambda wanted=wanted: _captured(daemon) >= wanted, 3600)
+        for wanted in [*range(SAMPLED_EVERY, captures, SAMPLED_EVERY), captures]:
+            while _captured(daemon) < wanted:
+                time.sleep(LOOK_S)
             rows.append(_row(daemon, url))
         daemon.stop()
     kind = url.partition(":")[0]
-    (first, *_, half, last) = rows
+    first, half, last = rows[len(rows) // 10], rows[len(rows) // 2], rows[-1]
     count = last["captures"] - first["captures"]
     print(f"{kind}, {TARGETS} targets, one capture each {INTERVAL_S:g} s, types off:")
-    cost = (last["cpu_s"] - first["cpu_s"]) / count
-    print(f"  {cost * 1000:.1f} ms of CPU a capture: {1 / cost:.0f} captures/s per core")
-    peak = ", ".join(f"{row['rss'] / 1e6:.0f} MB at {row['captures']:.0f}" for row in rows)
-    print(f"  RSS: {peak} captures")
-    stored = (last["used"] - half["used"]) / (last["captures"] - half["captures"])
-    blob = statistics.median(sizes)
-    print(f"  {stored:.0f} bytes a capture, all in: 1/{blob / stored:.1f} of the gzip profile")
+    if count:
+        cost = (last["cpu_s"] - first["cpu_s"]) / count
+        print(f"  {cost * 1000:.1f} ms of CPU a capture: {1 / cost:.0f} captures/s per core")
+        stored = (last["used"] - half["used"]) / max(last["captures"] - half["captures"], 1)
+        blob = statistics.median(sizes)
+        print(f"  {stored:.0f} bytes a capture, all in: 1/{blob / stored:.1f} of the gzip profile")
+    for row in rows:
+        print(f"  RSS {row['rss'] / 1e6:6.1f} MB at {row['captures']:6.0f} captures")
+    settled = [row for row in rows if row["captures"] >= SETTLED]
+    if len(settled) > 1:
+        slope = statistics.linear_regression(
+            [row["captures"] / 1000 for row in settled], [row["rss"] / 1e6 for row in settled]
+        ).slope
+        print(f"  {slope:+.2f} MB per 1,000 captures after the first {SETTLED:,}")
 
 
 def _captured(daemon: Running) -> float:

@@ -486,5 +486,4 @@ class Daemon:
             await leave(self.db, self.owner, now_ns=self._now_ns())
         except StoreError as error:
             logs.warning("leases could not be given back", reason=error.message)
-        self._keeper.close()
         logs.info("stopped", waiting=self._keeper.waiting or None)

@@ -106,10 +106,6 @@ class Keeper:
                 logs.warning("the audit of failures is full: its oldest lines are lost")
             self._lost = self._failures.lost
 
-    def close(self) -> None:
-        """Let go of files; what waits in them stays."""
-        self._failures.close()
-
     async def drain(self) -> None:
         """Bring what waits into the store, oldest first, as far as the store takes it."""
         try:

@@ -23,6 +23,7 @@ from memsnap.errors import UsageError
 from memsnap.storage import targets
 from memsnap.storage.database import Database, insert_into
 from memsnap.storage.details import text
+from memsnap.storage.idlists import not_newest
 from memsnap.storage.records import SeenTarget
 from memsnap.storage.sightings import (
     FOR_EVER_NS,
@@ -186,6 +187,7 @@ async def forget(db: Database, *, resolved_before_ns: int, now_ns: int) -> int:
         table.c.resolved_ns < resolved_before_ns,
         table.c.state == State.RESOLVED.value,
         or_(table.c.muted_until_ns.is_(None), table.c.muted_until_ns <= now_ns),
+        not_newest(db.dialect, table),
     )
     if not await _any(db, old):
         return 0

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from memsnap.storage import partitions, reserve
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreUnavailable
-from memsnap.storage.idlists import among
+from memsnap.storage.idlists import among, not_newest
 from memsnap.storage.partitions import DAY_NS, Part
 from memsnap.storage.retention import HOUR_NS, Limits, Longs, Policy, limits, surplus
 from memsnap.storage.tables import (
@@ -290,9 +290,11 @@ async def _delete(db: Database, part: Part, ids: list[int]) -> None:
     while start < len(ids):
         async with db.begin() as connection:
             began = time.monotonic()
-            await connection.execute(
-                delete(rows).where(among(connection, rows.c.id, ids[start : start + batch]))
-            )
+            doomed = ids[start : start + batch]
+            await connection.execute(delete(rows).where(among(connection, rows.c.id, doomed)))
+            # Here and now: the largest id is given again, and must not be cited by then.
+            cited = among(connection, citations.c.snapshot_id, doomed)
+            await connection.execute(delete(citations).where(cited))
         start += batch
         fast = time.monotonic() - began < _BATCH_S
         batch = min(batch * 2, _MOST_BATCH) if fast else max(batch // 2, 1)
@@ -310,13 +312,17 @@ async def _sweep(db: Database, policy: Policy, now_ns: int, report: PruneReport)
         before = now_ns - round(policy.failures_for_s * 1e9)
         old = await _remove(db, failures, failures.c.at_ns < before)
     used = exists().where(snapshots.c.process_id == processes.c.id)
-    idle = and_(processes.c.last_slot_ns < now_ns - _GRACE_NS, ~used)
+    idle = and_(
+        processes.c.last_slot_ns < now_ns - _GRACE_NS, ~used, not_newest(db.dialect, processes)
+    )
     ended = await _remove(db, processes, idle)
     of_use = or_(
         exists().where(processes.c.build_id == builds.c.id),
         exists().where(findings.c.since_build_id == builds.c.id),
     )
-    unused = and_(builds.c.first_seen_ns < now_ns - _GRACE_NS, ~of_use)
+    unused = and_(
+        builds.c.first_seen_ns < now_ns - _GRACE_NS, ~of_use, not_newest(db.dialect, builds)
+    )
     gone = await _remove(db, builds, unused)
     return replace(report, failures=old, processes=ended, builds=gone)
 

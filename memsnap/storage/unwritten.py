@@ -5,11 +5,12 @@ the store has what they say.  Bounded in lines; the oldest go first.  Knows no d
 """
 
 import contextlib
+import errno
+import os
 from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -45,9 +46,8 @@ class _Line:
 class UnwrittenLines:
     """The queue; for the thread of the event loop alone.
 
-    A line is appended to a file that is open already, without waiting for the disk: what a kill
-    must not lose is in the system's hands then.  Where that fails, as on a full disk, lines wait
-    in memory alone.
+    A line is written without waiting for the disk: what a kill must not lose is in the system's
+    hands then.  Where that fails, as on a full disk, lines wait in memory alone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,8 +56,8 @@ class UnwrittenLines:
         self._folder = folder
         self._lines: deque[_Line] = deque()
         self._count: Counter[Path] = Counter()  # lines that wait, by file
-        self._open: tuple[Path, BinaryIO] | None = None
-        self._written = 0  # lines in the file that is open
+        self._newest: Path | None = None  # the file that is appended to
+        self._written = 0  # lines in it
         self._next = 0
         try:
             for path in sorted(folder.glob(_PATTERN)):
@@ -96,10 +96,6 @@ class UnwrittenLines:
             if not self._count[file]:
                 self._remove(file)
 
-    def close(self) -> None:
-        """Close the file; lines that wait stay in it."""
-        self._close()
-
     def _take_over(self, path: Path) -> None:
         for text in path.read_bytes().splitlines():
             try:
@@ -124,16 +120,15 @@ class UnwrittenLines:
         return too_many
 
     def _write(self, text: bytes) -> Path:
-        if self._open is None or self._written >= _LINES_A_FILE:
-            self._close()
-            path = self._folder / f"failures-{self._after_all():08d}.jsonl"
-            self._open, self._written = (path, path.open("xb", buffering=0)), 0
-        path, file = self._open
+        if self._newest is None or self._written >= _LINES_A_FILE:
+            self._newest = self._folder / f"failures-{self._after_all():08d}.jsonl"
+            self._written = 0
         line = text + b"\n"
-        if file.write(line) != len(line):  # the disk has just become full
-            raise OSError("no space left on device")
+        with self._newest.open("ab", buffering=0) as file:
+            if file.write(line) != len(line):  # the disk has just become full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written += 1
-        return path
+        return self._newest
 
     def _after_all(self) -> int:
         """Return the number of the next file: they are read in the order of their names."""
@@ -142,18 +137,16 @@ class UnwrittenLines:
 
     def _remove(self, path: Path) -> None:
         del self._count[path]
-        if self._open and self._open[0] == path:
-            self._close()
+        if self._newest == path:
+            self._newest = None
         with contextlib.suppress(OSError):  # the store takes a line twice
             path.unlink(missing_ok=True)
 
     def _give_up_file(self) -> None:
-        """Close the file after a write that failed; remove it if nothing in it is whole."""
-        if self._open and not self._count[self._open[0]]:
-            self._remove(self._open[0])
-        self._close()
+        """Append to another file after a write that failed; remove this if nothing in it is whole.
 
-    def _close(self) -> None:
-        if self._open:
-            self._open[1].close()
-        self._open = None
+        What is half in it must not come before the next line.
+        """
+        if self._newest and not self._count[self._newest]:
+            self._remove(self._newest)
+        self._newest = None

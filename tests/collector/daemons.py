@@ -72,13 +72,18 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, config: str, *arguments: str, ready: bool = True) -> Iterator[Running]:
-    """Run a daemon in `folder` until the context ends; `config` has no [http] and no [log]."""
+def serving(
+    folder: Path, config: str, *arguments: str, ready: bool = True, within: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run a daemon in `folder` until the context ends; `config` has no [http] and no [log].
+
+    `within` goes before the command.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "config.toml").write_text(with_defaults(config))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--config", "config.toml", *arguments],
+            [*within, *COMMAND, "serve", "--config", "config.toml", *arguments],
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -128,12 +133,12 @@ def with_defaults(config: str) -> str:
     return config + tail
 
 
-def until(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def until(holds: Callable[[], bool], timeout_s: float = 60.0, *, every_s: float = 0.05) -> None:
     """Return once `holds`; fail if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @contextlib.contextmanager

@@ -74,6 +74,11 @@ class Stored:
         slots = Counter((row["target_id"], row["slot_ns"]) for row in self.snapshots)
         return [slot for slot, count in slots.items() if count > 1]
 
+    def longest_delay_s(self, *, since_ns: int) -> float:
+        """Return how long after its slot a capture was stored at most: in a turn, or taken over."""
+        late = [row for row in self.snapshots if row["stored_ns"] > since_ns]
+        return max(row["stored_ns"] - row["slot_ns"] for row in late) / 1e9
+
     def longest_pause_s(self, *, since_ns: int) -> float:
         """Return the longest time in which a target got no new capture, of all targets."""
         times: dict[int, list[int]] = {row["id"]: [since_ns] for row in self.targets}

@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import databases
 import pytest
 from daemons import config, serving, stored, until
 from services import running
+from small_disks import small_disk
 from stored import Stored, in_sqlite
 
 from memsnap.collector.daemon import Daemon
@@ -35,41 +34,35 @@ HOUR = 3600 * SECOND
 # --- the disk -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB, for whoever may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
 def test_a_full_disk_stops_nothing_and_captures_go_on_once_there_is_room(
-    replayed: str, small_disk: Path
+    replayed: str, tmp_path: Path
 ) -> None:
-    ballast = small_disk / "ballast"
-    folder = small_disk / "daemon"
     targets = [f"{replayed}/t/{number}" for number in range(8)]
-    with serving(folder, config(targets)) as daemon:
-        until(lambda: len(stored(daemon).snapshots) >= 8)
-        with contextlib.suppress(OSError), ballast.open("wb") as file:
-            while file.write(bytes(4096)):
-                file.flush()
-        until(lambda: daemon.metric("memsnap_store_up") == 0)
-        assert daemon.get("/readyz")[0] == 503
-        assert daemon.get("/healthz")[0] == 200
-        full_ns = time.time_ns()
+    with small_disk(tmp_path / "disk", "6m") as disk:
+        ballast, folder = disk.folder / "ballast", disk.folder / "daemon"
+        folder.mkdir()
+        within = disk.command(folder)
+        with serving(folder, config(targets), within=within) as daemon:
+            until(lambda: daemon.metric("memsnap_captures_total") >= 8)
+            with contextlib.suppress(OSError), ballast.open("wb") as file:
+                while file.write(bytes(4096)):
+                    file.flush()
+            until(lambda: daemon.metric("memsnap_store_up") == 0)
+            assert daemon.get("/readyz")[0] == 503
+            assert daemon.get("/healthz")[0] == 200
+            full_ns = time.time_ns()
 
-        ballast.unlink()
-        until(lambda: daemon.metric("memsnap_store_up") == 1)
-        until(lambda: sum(row["slot_ns"] > full_ns for row in stored(daemon).snapshots) >= 16)
-        until(lambda: daemon.get("/readyz")[0] == 200)
-        assert daemon.stop() == 0
+            ballast.unlink()
+            until(lambda: daemon.metric("memsnap_store_up") == 1)
+            captured = daemon.metric("memsnap_captures_total")
+            until(lambda: daemon.metric("memsnap_captures_total") >= captured + 24)
+            until(lambda: daemon.get("/readyz")[0] == 200)
+            assert daemon.stop() == 0
+        for file in folder.glob("memsnap.db*"):
+            shutil.copy(file, tmp_path)
 
-    found = in_sqlite(folder / "memsnap.db")
+    found = in_sqlite(tmp_path / "memsnap.db")
+    assert sum(row["slot_ns"] > full_ns for row in found.snapshots) >= 16
     assert found.integrity() == "ok"
     assert found.missing(interval_s=1) == []
 
@@ -253,7 +246,7 @@ def test_a_database_away_for_longer_than_the_spool_has_room_costs_the_oldest_and
 ) -> None:
     targets = [f"{replayed}/t/{number}" for number in range(5)]
     url = databases.create(server.url())
-    text = config(targets, store=f'url = "{url}"\nspool-max-size = "100kB"\n')
+    text = config(targets, store=f'url = "{url}"\nspool-max-size = "30kB"\n')
     with serving(tmp_path / "daemon", text, "--migrate") as daemon:
         until(lambda: daemon.metric("memsnap_captures_total") >= 5)
         server.stop()

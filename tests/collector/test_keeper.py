@@ -23,21 +23,17 @@ from memsnap.storage.targets import retire, targets
 @pytest.fixture
 def lives(store: Database, tmp_path: Path) -> Iterator[Callable[[], Keeper]]:
     """A function that begins another life of the daemon's keeper, over the same spool."""
-    begun: list[tuple[Keeper, Spool]] = []
-
-    def end() -> None:
-        for keeper, spool in begun:
-            keeper.close()
-            spool.close()
+    begun: list[Spool] = []
 
     def begin() -> Keeper:
-        end()
-        spool = Spool(tmp_path / "spool", max_bytes=1 << 20)
-        begun.append((Keeper(store, spool, Metrics(), owner="one"), spool))
-        return begun[-1][0]
+        for spool in begun:
+            spool.close()
+        begun.append(Spool(tmp_path / "spool", max_bytes=1 << 20))
+        return Keeper(store, begun[-1], Metrics(), owner="one")
 
     yield begin
-    end()
+    for spool in begun:
+        spool.close()
 
 
 @pytest.fixture

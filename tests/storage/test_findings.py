@@ -245,15 +245,18 @@ async def test_nobody_cannot_resolve(story):
 
 async def test_findings_of_retired_targets_are_resolved_and_forgotten_in_time(story):
     await story.capture(3)
-    await story.judge(LEAK)
+    await story.judge(LEAK, replace(LEAK, fingerprint="another"))
     await retire(story.store, ["a"], now_ns=at(4))
     assert await resolve_gone(story.store, retired_before_ns=at(4), now_ns=at(5)) == 0
-    assert await resolve_gone(story.store, retired_before_ns=at(5), now_ns=at(6)) == 1
-    assert await story.state() is State.RESOLVED
+    assert await resolve_gone(story.store, retired_before_ns=at(5), now_ns=at(6)) == 2
 
+    first, last = sorted(each.id for each in await find(story.store, FindingFilter()))
     assert await forget(story.store, resolved_before_ns=at(6), now_ns=at(9)) == 0
-    assert await forget(story.store, resolved_before_ns=at(7), now_ns=at(9)) == 1
-    assert await find(story.store, FindingFilter()) == []
+    # The number of a finding stands in links: SQLite gives the largest again once it is free.
+    gone = {first} if story.store.dialect == "sqlite" else {first, last}
+    assert await forget(story.store, resolved_before_ns=at(7), now_ns=at(9)) == len(gone)
+    left = {each.id for each in await find(story.store, FindingFilter())}
+    assert left == {first, last} - gone
 
 
 async def test_a_mute_for_ever_outlives_the_finding(story):

@@ -82,6 +82,37 @@ async def test_what_a_finding_cites_stays_until_it_is_resolved(store, state, sta
     assert await column_of(store, citations.c.snapshot_id) == ([1_000_002] if stays else [])
 
 
+@ON_SQLITE
+async def test_a_number_that_comes_again_is_cited_by_nothing(store):
+    await add_target(store)
+    slots = [MIDNIGHT - 50 * DAY + number * S for number in range(5)]
+    await add_life(store, 1, [*slots[:3], slots[4], slots[3]])  # the number of slots[3] is largest
+    await cite(store, 1, 1_000_004, state="resolved")
+    await prune(store, POLICY, NOW)
+
+    assert slots[3] not in await slots_of(store)
+    assert await column_of(store, citations.c.snapshot_id) == []
+
+
+@pytest.mark.parametrize("max_bytes", [None, 1_000_000], ids=["age", "size"])
+async def test_two_who_prune_at_the_same_time_come_to_what_one_comes_to(
+    store, store_url, max_bytes
+):
+    for target in (1, 2, 3):
+        await add_target(store, target)
+        slots = [MIDNIGHT - 12 * DAY + number * HOUR for number in range(24 * 12)]
+        await add_life(store, target, slots, target=target, size=5_000)
+    policy = replace(POLICY, max_bytes=max_bytes)
+    async with await Database.open(store_url) as other:
+        await asyncio.gather(*(prune(each, policy, NOW) for each in (store, other, store)))
+    together = await slots_of(store)
+
+    again = await prune(store, policy, NOW)
+    assert (again.by_age, again.by_size) == (0, 0)
+    assert {slots[0], slots[-1]} <= set(together) or max_bytes
+    assert len(together) > 30
+
+
 async def test_pages_of_many_rows_are_thinned_alike(store, monkeypatch):
     monkeypatch.setattr("memsnap.storage.pruning._PAGE", 7)
     for target in (1, 2, 3):

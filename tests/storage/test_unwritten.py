@@ -35,7 +35,6 @@ def test_lines_come_back_in_a_later_life_as_they_were(tmp_path: Path) -> None:
 
     assert slots(second) == list(range(2500))
     assert second.oldest(1) == [(0, line(0))]
-    first.close()
 
 
 def test_what_is_forgotten_leaves_no_file_behind(tmp_path: Path) -> None:
@@ -50,14 +49,12 @@ def test_what_is_forgotten_leaves_no_file_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     lines.append(line(1))
     assert slots(UnwrittenLines(tmp_path)) == [1]
-    lines.close()
 
 
 def test_lines_of_several_lives_keep_their_order(tmp_path: Path) -> None:
     for life in range(12):
         lines = UnwrittenLines(tmp_path)
         lines.append(line(life))
-        lines.close()
 
     assert slots(UnwrittenLines(tmp_path)) == list(range(12))
 
@@ -66,7 +63,6 @@ def test_a_line_that_a_kill_has_cut_off_is_left_out(tmp_path: Path) -> None:
     lines = UnwrittenLines(tmp_path)
     lines.append(line(1))
     lines.append(line(2))
-    lines.close()
     [file] = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-10])
 
@@ -77,7 +73,6 @@ def test_of_too_many_lines_the_oldest_go(tmp_path: Path) -> None:
     lines = UnwrittenLines(tmp_path)
     for number in range(21_500):
         lines.append(line(number))
-    lines.close()
 
     assert lines.lost == 1500
     assert slots(lines) == slots(UnwrittenLines(tmp_path)) == list(range(1500, 21_500))
@@ -97,7 +92,6 @@ def test_lines_that_find_no_room_on_the_disk_wait_in_memory(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
     lines.append(line(5))
     assert slots(UnwrittenLines(tmp_path)) == [5]
-    lines.close()
 
 
 def test_a_file_that_cannot_be_read_is_an_error_with_its_folder(tmp_path: Path) -> None:
