@@ -1,4 +1,4 @@
-"""Findings in a real Chromium, of a daemon that has judged a real leak: with a token and without."""
+"""Findings in a real Chromium, of a real leak: with a token that may write, and without one."""
 
 import subprocess
 from collections.abc import Callable, Iterator

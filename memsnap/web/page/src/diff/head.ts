@@ -15,7 +15,7 @@ export function summary(diff: Diff, links: { before: Child; after: Child }): HTM
     "section",
     { class: "summary", "aria-label": "Captures" },
     captureCard("A", a, links.before, ""),
-    captureCard("B", b, links.after, [elapsed, cycles].filter(Boolean).join(", ")),
+    captureCard("B", b, links.after, [elapsed, cycles, head.captures.length > 2 ? `judged over ${count(head.captures.length)} captures` : ""].filter(Boolean).join(", ")),
     h(
       "div",
       { class: "card totals" },

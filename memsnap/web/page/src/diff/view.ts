@@ -79,7 +79,7 @@ export class DiffView {
       this.element,
       this.top,
       h("section", { class: "what-changed", "aria-label": "What changed" }, this.toolbar(), this.shown, h("div", { class: "split" }, this.table.element, this.panel)),
-      h("section", { class: "flame-section", "aria-label": "Flame graph" }, this.flameBar(), this.crumbs, this.graph.element, legend()),
+      h("section", { class: "flame-section", "aria-label": "Flame graph" }, this.flameBar(), this.graph.element, legend()),
     );
     const row = this.state.row;
     this.layOut();
@@ -89,6 +89,8 @@ export class DiffView {
       this.table.select(row);
     }
     this.find(this.state.find);
+    // After the drawing, which waits for the next frame.
+    requestAnimationFrame(() => setTimeout(() => performance.mark("shown")));
   }
 
   private fillTop(): void {
@@ -137,6 +139,7 @@ export class DiffView {
         oninput: debounce((event: Event) => this.find((event.target as HTMLInputElement).value), 120),
       }),
       this.matched,
+      this.crumbs,
       h("button", { class: "quiet", onclick: () => this.zoomed(0, true) }, "Show all"),
     );
   }
