@@ -37,7 +37,8 @@ async function start(place: HTMLElement): Promise<void> {
     h("main", {}, h("h1", { class: "sr-only" }, `Diff of ${name}`), view.element),
   );
   startKeys();
-  await view.start();
+  await view.load();
+  await view.show();
 }
 
 startTheme();

@@ -70,10 +70,12 @@ export class DiffView {
 
   constructor(private readonly input: DiffInput) {}
 
-  /** Loads and shows the diff. */
-  async start(): Promise<void> {
+  async load(): Promise<void> {
     this.diff = await this.input.load(this.state.focus);
-    this.top.replaceChildren();
+  }
+
+  /** Shows what was loaded: the table at once, the flame graph with the next frame. */
+  async show(): Promise<void> {
     this.fillTop();
     replace(
       this.element,
@@ -82,8 +84,14 @@ export class DiffView {
       h("section", { class: "flame-section", "aria-label": "Flame graph" }, this.flameBar(), this.graph.element, legend()),
     );
     const row = this.state.row;
-    this.layOut();
-    this.fillTable();
+    if (!this.state.zoom.length) {
+      this.fillTable();
+      await new Promise(requestAnimationFrame);
+      this.layOut();
+    } else {
+      this.layOut();
+      this.fillTable();
+    }
     if (row >= 0 && row < this.diff.table(this.state.by).node.length) {
       this.choose(row);
       this.table.select(row);
@@ -96,7 +104,7 @@ export class DiffView {
   private fillTop(): void {
     const { links, sources } = this.input;
     this.top.replaceChildren();
-    append(this.top, [warnings(this.diff), findings(this.diff, sources, (finding) => this.show(finding)), summary(this.diff, links)]);
+    append(this.top, [warnings(this.diff), findings(this.diff, sources, (finding) => this.point(finding)), summary(this.diff, links)]);
   }
 
   private toolbar(): HTMLElement {
@@ -268,7 +276,7 @@ export class DiffView {
   }
 
   /** Brings the row of a finding's line into sight. */
-  private show(finding: Finding): void {
+  private point(finding: Finding): void {
     const { diff } = this;
     this.group("line");
     const table = diff.table("line");

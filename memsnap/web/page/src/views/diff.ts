@@ -52,8 +52,9 @@ export function diff(): View {
       const record = found.items[0];
       if (record) void name(record.target_id);
       between ??= String(record && record.samples <= MOST_SAMPLES ? BETWEEN : 0);
-      await view.start();
+      await view.load();
       replace(body, view.element);
+      await view.show();
     } catch (error) {
       if (!stopper.signal.aborted) replace(body, trouble(error, () => void load()));
     }
