@@ -2,7 +2,7 @@
 
 import { overview as allCourses, targets, type Course, type Target } from "../api.ts";
 import { sparkline } from "../charts/sparkline.ts";
-import { debounce, h, hidden, replace } from "../dom.ts";
+import { debounce, h, hidden, paced, renew, replace } from "../dom.ts";
 import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
 import { href, keep, route } from "../state.ts";
 import { findingsByTarget, severityRank, worst, type KeptFinding } from "../findings.ts";
@@ -128,7 +128,7 @@ export function overview(): View {
       replace(body, empty("No target matches", h("p", {}, "Search for a part of a service, address or label."), h("button", { onclick: () => location.assign("#/") }, "Show all")));
       return;
     }
-    replace(body, table(shown.sort(by(state.sort, state.up))));
+    renew(body, table(shown.sort(by(state.sort, state.up))));
   }
 
   function table(shown: Line[]): HTMLElement {
@@ -172,7 +172,7 @@ export function overview(): View {
 
   void load();
   const timer = window.setInterval(() => !document.hidden && draw(), 15_000);
-  return { element, refresh: debounce(() => void load(), 400), stop: () => (clearInterval(timer), stopper.abort()) };
+  return { element, refresh: paced(load, 1000), stop: () => (clearInterval(timer), stopper.abort()) };
 }
 
 /** Whether the heap would grow by a tenth within an hour: what the eye should fall on. */

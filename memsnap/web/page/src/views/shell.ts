@@ -10,8 +10,8 @@ import { tokenForm } from "./session.ts";
 export interface View {
   element: HTMLElement;
   stop?(): void;
-  /** New captures have come. */
-  refresh?(): void;
+  /** There is news of a target, or of any where it is null. */
+  refresh?(target: number | null): void;
 }
 
 const where = h("nav", { class: "where", "aria-label": "Place" });
