@@ -13,11 +13,10 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
-    Select,
+    CompoundSelect,
     func,
     literal,
     select,
@@ -38,7 +37,10 @@ _STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
     *(3600, 7200, 10_800, 14_400, 21_600, 28_800, 43_200, 86_400),
 )
-_TARGET_AND_SLOT = itemgetter(0, 1)
+_COLUMNS = (
+    *(snapshots.c.target_id, snapshots.c.slot_ns, snapshots.c.process_id),
+    *(snapshots.c.go_heap_alloc, snapshots.c.os_rss),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,13 @@ async def active_targets(db: Database, *, after_id: int, limit: int) -> list[int
         return list((await connection.execute(query)).scalars())
 
 
+async def newest_id(db: Database) -> int:
+    """Return the id of the capture that was stored last, 0 where there is none."""
+    async with db.connect() as connection:
+        found = (await connection.execute(select(func.max(snapshots.c.id)))).scalar_one()
+    return int(found or 0)
+
+
 async def first_slot(db: Database, *, since_ns: int) -> int | None:
     """Return the slot of the earliest capture of any active target from `since_ns` on."""
     earliest = (
@@ -110,39 +119,54 @@ async def courses(db: Database, target_ids: Collection[int], axis: Axis) -> list
 
     Targets without a capture are left out.
     """
-    row = snapshots.c
     async with db.connect() as connection:
-        wanted = _wanted(connection, target_ids, axis)
-        pairs = {
-            (target_id, slot_ns)
-            for target_id, slot_ns in await connection.execute(wanted)
-            if slot_ns is not None
-        }
-        # A query of its own: in one, SQLite reads the whole table to join with what is found here.
-        query = select(row.target_id, row.slot_ns, row.process_id, row.go_heap_alloc, row.os_rss)
-        found = await connection.execute(query.where(_among_pairs(connection, pairs)))
-        return _by_target(sorted(found, key=_TARGET_AND_SLOT))
+        if db.dialect == "postgresql":
+            rows = await connection.execute(_captures(connection, target_ids, axis))
+        else:
+            found = await connection.execute(_slots(connection, target_ids, axis))
+            pairs = {(number, slot_ns) for number, slot_ns in found if slot_ns is not None}
+            rows = await connection.execute(select(*_COLUMNS).where(_among_pairs(pairs)))
+        return _by_target(sorted({tuple(row) for row in rows}, key=itemgetter(0, 1)))
 
 
-def _wanted(connection: AsyncConnection, target_ids: Collection[int], axis: Axis) -> Select[Any]:
-    """Return the query for targets and slots: the first of each step, and the last of all."""
-    starts = _starts(axis)
-    own, slot = targets.c, snapshots.c.slot_ns
-    here = snapshots.c.target_id == own.id
-    first = (
-        select(func.min(slot))
-        .where(here, slot >= starts.c.at_ns, slot < starts.c.at_ns + axis.step_ns)
-        .scalar_subquery()
+def _captures(
+    connection: AsyncConnection, target_ids: Collection[int], axis: Axis
+) -> CompoundSelect[Any]:
+    """Return PostgreSQL's query for the first capture of each step and the last of all.
+
+    It would rather read a whole day than look up what it was told, but for a LIMIT.
+    """
+    starts, own, slot = _starts(axis), targets.c, snapshots.c.slot_ns
+    here = select(*_COLUMNS).where(snapshots.c.target_id == own.id).limit(1)
+    within = (slot >= starts.c.at_ns, slot < starts.c.at_ns + axis.step_ns)
+    first = here.where(*within).order_by(slot).lateral()
+    last = here.order_by(slot.desc()).lateral()
+    meant = among(connection, own.id, target_ids)
+    steps = targets.join(starts, true()).join(first, true())
+    return union_all(
+        select(first).select_from(steps).where(meant),
+        select(last).select_from(targets.join(last, true())).where(meant),
     )
+
+
+def _slots(
+    connection: AsyncConnection, target_ids: Collection[int], axis: Axis
+) -> CompoundSelect[Any]:
+    """Return the query for targets and slots: the first of each step, and the last of all.
+
+    For SQLite, which knows no LATERAL: what stands there is then read by a query of its own, for
+    in one it reads the whole table to join with what is found here.
+    """
+    starts, own, slot = _starts(axis), targets.c, snapshots.c.slot_ns
+    here = snapshots.c.target_id == own.id
+    within = (slot >= starts.c.at_ns, slot < starts.c.at_ns + axis.step_ns)
+    first = select(func.min(slot)).where(here, *within).scalar_subquery()
     last = select(func.max(slot)).where(here).scalar_subquery()
     meant = among(connection, own.id, target_ids)
-    both = union_all(
-        select(own.id, first.label("slot_ns"))
-        .select_from(targets.join(starts, true()))
-        .where(meant),
+    return union_all(
+        select(own.id, first).select_from(targets.join(starts, true())).where(meant),
         select(own.id, last).where(meant),
-    ).subquery()
-    return select(both.c.id, both.c.slot_ns)
+    )
 
 
 def _starts(axis: Axis) -> CTE:
@@ -152,19 +176,11 @@ def _starts(axis: Axis) -> CTE:
     return first.union_all(select(first.c.at_ns + axis.step_ns).where(first.c.at_ns < last_ns))
 
 
-def _among_pairs(
-    connection: AsyncConnection, pairs: Iterable[tuple[int, int]]
-) -> ColumnElement[bool]:
-    """Return the condition that a snapshot is one of these targets' captures at these slots."""
-    listed = sorted(pairs)
-    place = tuple_(snapshots.c.target_id, snapshots.c.slot_ns)
-    if connection.dialect.name == "postgresql":
-        columns = (
-            func.unnest(literal([pair[at] for pair in listed], ARRAY(BigInteger))) for at in (0, 1)
-        )
-        return place.in_(select(*columns))
-    each = func.json_each(json.dumps(listed)).table_valued("value").c.value
-    return place.in_(select(func.json_extract(each, "$[0]"), func.json_extract(each, "$[1]")))
+def _among_pairs(pairs: Iterable[tuple[int, int]]) -> ColumnElement[bool]:
+    """Return SQLite's condition that a snapshot is one of these targets' at these slots."""
+    each = func.json_each(json.dumps(sorted(pairs))).table_valued("value").c.value
+    listed = select(func.json_extract(each, "$[0]"), func.json_extract(each, "$[1]"))
+    return tuple_(snapshots.c.target_id, snapshots.c.slot_ns).in_(listed)
 
 
 def _by_target(rows: Sequence[Any]) -> list[Course]:

@@ -8,7 +8,7 @@ from builders.profiles import Row
 from stores import MINUTE_NS, at, seen
 
 from memsnap.snapshot import MemStats
-from memsnap.storage.overview import Axis, active_targets, axis_of, courses, first_slot
+from memsnap.storage.overview import Axis, active_targets, axis_of, courses, first_slot, newest_id
 from memsnap.storage.targets import register, retire
 
 
@@ -67,6 +67,14 @@ async def test_targets_that_are_found_come_page_by_page(store):
 
     assert await active_targets(store, after_id=0, limit=2) == [ids["a"], ids["c"]]
     assert await active_targets(store, after_id=ids["c"], limit=2) == [ids["d"]]
+
+
+async def test_the_newest_capture_is_the_one_that_was_stored_last(store, target, saved):
+    assert await newest_id(store) == 0
+    await saved(target, at(5))
+    late = await saved(target, at(1))
+
+    assert await newest_id(store) == late
 
 
 async def test_the_first_slot_is_the_earliest_of_all_targets_that_are_found(store, saved):

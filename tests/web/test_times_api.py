@@ -1,5 +1,6 @@
 """Targets over time, over HTTP: the overview of all, what held a heap, and what happened."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from memsnap.storage.findings import judged
 from memsnap.storage.records import SnapshotFilter
 from memsnap.storage.sightings import Judgement, Sighted
 from memsnap.storage.snapshots import find as find_snapshots
-from memsnap.storage.targets import register
+from memsnap.storage.targets import register, retire
 
 NOW_NS = time.time_ns() // 10**9 * 10**9
 MINUTE_NS = 60 * 10**9
@@ -84,22 +85,35 @@ async def test_the_overview_comes_in_pages(client, store, shop, saved):
     assert pages == [[shop, *sorted(ids.values())[:2]], [max(ids.values())]]
 
 
-async def test_what_the_overview_said_a_moment_ago_is_not_sent_again(client, shop, monkeypatch):
-    monkeypatch.setattr("memsnap.web.api.times._GOOD_FOR", 1e6)
+async def test_an_overview_is_not_sent_again_while_no_capture_comes(client, shop):
     async with client.get("/api/v1/overview") as first:
         tag = first.headers["ETag"]
     async with client.get("/api/v1/overview", headers={"If-None-Match": tag}) as again:
         assert (again.status, await again.read()) == (304, b"")
 
 
-async def test_the_overview_soon_shows_what_came_meanwhile(client, store, shop, saved, monkeypatch):
-    monkeypatch.setattr("memsnap.web.api.times._GOOD_FOR", 0)
-    await got(client, "/api/v1/overview")
-    (other,) = (await register(store, [seen("b")], now_ns=at(0))).values()
-    await saved(other, NOW_NS)
+async def test_an_overview_has_every_capture_that_was_there_when_it_was_asked_for(
+    client, store, shop, saved
+):
+    async def asked():
+        found = await got(client, "/api/v1/overview")
+        return {each["target_id"]: each["slot_ns"][-1] for each in found["items"]}
 
-    found = await got(client, "/api/v1/overview")
-    assert [each["target_id"] for each in found["items"]] == [shop, other]
+    ids = await register(store, [seen(name) for name in "abc"], now_ns=at(0))
+    for number in ids.values():
+        await saved(number, NOW_NS)
+        together = await asyncio.gather(asked(), asked(), asked())
+        assert [found.get(number) for found in together] == [NOW_NS] * 3
+
+
+async def test_an_overview_is_made_anew_after_a_while_without_captures(
+    client, store, shop, monkeypatch
+):
+    monkeypatch.setattr("memsnap.web.api.times._GOOD_FOR_S", 0.0)
+    assert (await got(client, "/api/v1/overview"))["items"]
+    await retire(store, ["shop"], now_ns=NOW_NS)
+
+    assert (await got(client, "/api/v1/overview"))["items"] == []
 
 
 # --- what held the heap ------------------------------------------------------------------------

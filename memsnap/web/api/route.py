@@ -1,4 +1,4 @@
-"""What one route of the API is, and what several share: the words that their table is written in."""
+"""What one route of the API is, and what several share: the words of the table of them all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

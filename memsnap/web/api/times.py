@@ -14,7 +14,7 @@ from memsnap.archive.archive import Archive
 from memsnap.storage.database import Database
 from memsnap.storage.findings import FindingFilter, find
 from memsnap.storage.holders import Holders, holders
-from memsnap.storage.overview import active_targets, axis_of, courses, first_slot
+from memsnap.storage.overview import active_targets, axis_of, courses, first_slot, newest_id
 from memsnap.storage.sightings import FindingRecord
 from memsnap.storage.timeline import lives
 from memsnap.web.api.answers import json_answer, made_answer
@@ -26,7 +26,8 @@ from memsnap.web.api.workshop import Workshop
 _DAY_NS = 86_400 * 10**9
 _MOST_STEPS, _LEAST_STEPS = 48, 16  # of a course
 _POINTS = 12_000  # of all courses of an answer, above which they get coarser
-_GOOD_FOR = 10  # times as long as it took to make
+_GOOD_FOR_S = 60.0  # an overview while no capture comes; its end is then as old
+_REST = 2  # times as long as an overview took, before it is made anew for what came meanwhile
 _KEPT = 32  # answers: pages of a fleet, and spans that pages look at
 _AT_ONCE = 2  # of those who add heaps up, each of which may take a processor and some 100 MB
 _MOST_WAITING = 16
@@ -35,8 +36,12 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
+    """An overview that knows captures up to `newest`; moments are of the monotonic clock."""
+
     body: bytes
-    good_until_s: float  # of the monotonic clock
+    newest: int
+    rest_until_s: float
+    good_until_s: float
 
 
 class Times:
@@ -63,21 +68,37 @@ class Times:
     async def overview(self, request: web.Request, values: Values) -> web.Response:
         """Follow all targets.
 
-        What was made a moment ago is given again: pages ask with every capture of any target.
+        Pages ask with every capture of any target: those who ask meanwhile wait for the next
+        overview together, which has all captures that were there when they asked.
         """
         now_ns = time.time_ns()
         span_ns = _DAY_NS if values["since"] is None else max(now_ns - values["since"], 0)
         after_id, limit = values["after"] or 0, values["limit"]
         # A moment such as -6h is another with every request, and so far back all the same.
         key = (round(span_ns / 1e9), after_id, limit)
+        newest = await newest_id(self._db)
         made = self._kept.get(key)
         if made is None or made.good_until_s < time.monotonic():
-            made = await self._work.get(key, partial(self._overview, *key))
-            self._keep(key, made)
+            made = await self._made(key)
+        while made.newest < newest:  # begun before: the next one is not
+            await asyncio.sleep(max(made.rest_until_s - time.monotonic(), 0))
+            newest = min(newest, await newest_id(self._db))  # retention may have taken it
+            made = self._kept.get(key, made)  # somebody may have been quicker
+            if made.newest < newest:
+                made = await self._made(key)
         return await made_answer(request, made.body, "application/json")
+
+    async def _made(self, key: tuple[int, int, int]) -> _Made:
+        made = await self._work.get(key, partial(self._overview, *key))
+        self._kept[key] = made
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return made
 
     async def _overview(self, span_s: int, after_id: int, limit: int) -> _Made:
         began_s, until_ns = time.monotonic(), time.time_ns()
+        newest = await newest_id(self._db)
         ids = await active_targets(self._db, after_id=after_id, limit=limit + 1)
         since_ns = until_ns - span_s * 10**9
         since_ns = await first_slot(self._db, since_ns=since_ns) or since_ns
@@ -93,7 +114,12 @@ class Times:
         )
         body = await asyncio.to_thread(msgspec.json.encode, answer)
         now_s = time.monotonic()
-        return _Made(body=body, good_until_s=now_s + _GOOD_FOR * (now_s - began_s))
+        return _Made(
+            body=body,
+            newest=newest,
+            rest_until_s=now_s + _REST * (now_s - began_s),
+            good_until_s=now_s + _GOOD_FOR_S,
+        )
 
     async def top_series(self, request: web.Request, values: Values) -> web.Response:
         """Follow what held the live heap of one target."""
@@ -142,12 +168,6 @@ class Times:
     async def _target(self, request: web.Request) -> int:
         number = path_number(request.match_info["id"])
         return (await self._archive.find_target(str(number))).id
-
-    def _keep(self, key: tuple[int, ...], made: _Made) -> None:
-        self._kept[key] = made
-        self._kept.move_to_end(key)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
 
 
 def _times(values: Values) -> tuple[int, int]:
