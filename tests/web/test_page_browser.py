@@ -253,8 +253,9 @@ def test_no_view_has_a_serious_barrier_or_scrolls_sideways(
 
 def test_news_do_not_take_the_focus_away(open_page: Callable[..., Watched], site: Site):
     page = open_page(site.at("")).page
-    page.get_by_role("link", name="leaky").focus()
-    before = page.locator("table.targets").element_handle()
-    # When the table is another one, the link that had the focus has it again.
+    link = page.get_by_role("link", name="leaky", exact=True)
+    link.focus()
+    before = link.element_handle()
+    # When the row is another one, the link that had the focus has it again.
     until(lambda: not before.evaluate("it => it.isConnected"))
     assert page.evaluate("document.activeElement.textContent") == "leaky"
