@@ -4,7 +4,7 @@ import { get, Problem, type Series } from "../api.ts";
 import { SeriesChart } from "../charts/series.ts";
 import { announce, h, paced, replace, type Child } from "../dom.ts";
 import { command, place, pprofCommand } from "../diff/stack.ts";
-import { bytes, count, duration, fromNs, moment } from "../format.ts";
+import { bytes, count, duration, fromNs, moment, sentence } from "../format.ts";
 import { endOf, isForEver, keptFinding, mute, resolve, unmute, verdictOf, type KeptFinding } from "../findings.ts";
 import { href } from "../state.ts";
 import { ifWritable } from "./permission.ts";
@@ -123,7 +123,7 @@ function said(found: KeptFinding): Child[] {
   return [
     h("p", { class: "chips" }, h("span", { class: `chip severity-${found.severity}` }, found.severity), h("span", { class: "chip" }, verdictOf(found)), h("span", { class: "chip" }, found.state)),
     h("h1", {}, told.title),
-    ...(told.detail ?? []).map((text) => h("p", {}, `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`)),
+    ...(told.detail ?? []).map((text) => h("p", {}, sentence(text))),
     told.at ? h("p", { class: "code-line" }, h("code", {}, told.at.function), " ", h("code", { class: "place", title: told.at.file }, place(told.at))) : null,
     sites.length > 1 || sites[0]?.type ? h("ul", { class: "sites" }, ...sites.map((site) => h("li", {}, site.type ? h("code", {}, site.type) : "objects of unknown type", " in ", h("code", {}, site.function), ` ${place(site)}: ${bytes(site.bytes)}`))) : null,
     told.advice ? h("p", { class: "advice" }, told.advice) : null,

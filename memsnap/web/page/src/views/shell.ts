@@ -23,7 +23,7 @@ export function mount(root: HTMLElement): void {
     h("a", { class: "skip", href: "#main", onclick: (event: Event) => (event.preventDefault(), main.focus()) }, "Skip to content"),
     h(
       "header",
-      { class: "bar" },
+      { class: "top-bar" },
       h("a", { class: "brand", href: "#/" }, "memsnap"),
       where,
       h("span", { class: "spring" }),
