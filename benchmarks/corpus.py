@@ -17,6 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+SCENARIOS = Path(__file__).resolve().parent.parent / "tests" / "scenarios"
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -37,6 +39,7 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--traffic", type=float, default=600, help="background operations a second")
     parser.add_argument("--swing", type=float, default=0, help="share of it that comes and goes")
     parser.add_argument("--at-once", type=int, default=8, help="services side by side")
+    parser.add_argument("--home", type=Path, default=SCENARIOS, help="Go module of the services")
     parser.add_argument("--only", action="append", default=[], help="a scenario's name")
     parser.add_argument("--out", type=Path, required=True)
     parser.set_defaults(run=_record)
@@ -56,7 +59,12 @@ def _record(given: argparse.Namespace) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memsnap-corpus-") as programs:
         jobs = recorder.jobs_of(
-            given.go, given.rate, given.only, folder=given.out, programs=Path(programs)
+            given.go,
+            given.rate,
+            given.only,
+            home=given.home,
+            folder=given.out,
+            programs=Path(programs),
         )
         print(f"{len(jobs)} services to record")
         for job, how in recorder.record_all(jobs, plan):

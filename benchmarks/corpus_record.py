@@ -67,20 +67,20 @@ def jobs_of(
     rates: Sequence[str],
     only: Sequence[str],
     *,
+    home: Path,
     folder: Path,
     programs: Path,
 ) -> list[Job]:
     """Return the jobs: leaks at every rate, healthy services once; builds what is missing.
 
-    The executables are copied to `programs`, by release, so that recordings name a neutral place.
+    `home` is the Go module that has the services.  The executables are copied to `programs`, by
+    release, so that recordings name a neutral place.
     """
-    truths = [truth for truth in scenario_truth.all_truths() if not only or truth.name in only]
+    truths = [truth for truth in scenario_truth.all_truths(home) if not only or truth.name in only]
     jobs = []
     for release in releases:
         go = _toolchain(release)
-        built = go.build_all(
-            scenario_truth.SCENARIOS, [truth.name for truth in truths], flags=_FLAGS
-        )
+        built = go.build_all(home, [truth.name for truth in truths], flags=_FLAGS)
         home = programs / f"go{release}"
         home.mkdir(parents=True, exist_ok=True)
         for truth in truths:

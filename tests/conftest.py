@@ -11,6 +11,11 @@ import pytest
 import scenario_truth
 import services
 import toolchains
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure.
+settings.register_profile("memsnap", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("memsnap")
 
 pytest_plugins = ["store_fixtures"]
 

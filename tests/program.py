@@ -7,4 +7,5 @@ _START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from memsnap.cli.main import main; main()"
 )
-MEMSNAP = (sys.executable, "-c", _START)
+# Without -P a run in the source tree would take the package from there, not what is installed.
+MEMSNAP = (sys.executable, "-P", "-c", _START)

@@ -79,9 +79,9 @@ class Truth:
         return self.verdict == "leak"
 
 
-def load(name: str) -> Truth:
-    """Return the truth of the scenario in the folder `name`."""
-    file = SCENARIOS / name / "main.go"
+def load(name: str, home: Path = SCENARIOS) -> Truth:
+    """Return the truth of the scenario in the folder `name` of a Go module."""
+    file = home / name / "main.go"
     source = file.read_text()
     marks = {
         found[1]: number
@@ -113,14 +113,14 @@ def load(name: str) -> Truth:
     )
 
 
-def names() -> list[str]:
-    """Return the names of all scenarios, sorted."""
-    return sorted(file.parent.name for file in SCENARIOS.glob("*/main.go"))
+def names(home: Path = SCENARIOS) -> list[str]:
+    """Return the names of all scenarios of a Go module, sorted."""
+    return sorted(file.parent.name for file in home.glob("*/main.go"))
 
 
-def all_truths() -> list[Truth]:
+def all_truths(home: Path = SCENARIOS) -> list[Truth]:
     """Return the truths of all scenarios, by name."""
-    return [load(name) for name in names()]
+    return [load(name, home) for name in names(home)]
 
 
 def _op_bytes(sites: tuple[Site, ...]) -> int:

@@ -91,6 +91,13 @@ CATALOGUE: dict[str, Entry] = {
         "keep cycles alive.",
         "runtime.AddCleanup(file, func(fd int) { syscall.Close(fd) }, file.fd)",
     ),
+    "finalizer-backlog": Entry(
+        "One goroutine runs all finalizers: while it waits, nothing that has one is freed, be it "
+        "an os.File or a net.Conn.",
+        "Let no finalizer or cleanup wait for anything: start a goroutine for what takes time, or "
+        "close what you open yourself.",
+        "runtime.SetFinalizer(c, func(c *conn) { go c.logOut() })",
+    ),
     "cache": Entry(
         "Growth that slows down: a cache or a warm-up.",
         "Watch whether it stops where you expect, and give the cache a limit if it has none.",

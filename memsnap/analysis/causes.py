@@ -10,10 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memsnap.analysis.bearing import (
+    SIGNIFICANT,
+    always_kept,
+    chance_of,
+    entries_rise,
+    follows,
+    in_leaps,
+    kept_share,
+    lets_go,
+    noise_of,
+)
 from memsnap.analysis.finding import Cause
 from memsnap.analysis.series import Series
-from memsnap.analysis.table import Floats
-from memsnap.analysis.trend import Shape, plateau, rises, shape
+from memsnap.analysis.trend import Shape, evenly_rising, plateau, shape
 
 SURE = 0.8  # probability from which on a group is named as the one that grew
 _NAMED = 0.3  # probability below which a group is not even named
@@ -21,13 +31,10 @@ _LIKELY = 0.02  # that a walk rises so: above, growth of unknown cause is not wo
 _LARGE = 0.05  # unless it is this share of the live heap
 _SMALL_BYTES = 64 << 10  # growth below which nothing is said
 _SMALL_SHARE = 0.002  # of the live heap, likewise
-_SIGNIFICANT = 0.01  # that a random walk rises as steadily
 _MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
-_PART = 0.1  # of a group's growth: less in a class proves nothing
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
-_TURNOVER = 4.0  # allocations in the window, in sizes of what is live, that make it churn
+_SWINGS = 3  # sampled objects that come or go where memory does
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
-_FOLLOWS = 0.9  # correlation with the goroutines from which on it is their load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,7 @@ def _replaced(series: Series, floor: float) -> list[Judged]:
             shape=Shape.FLAT,
             confidence=0.95,
             p_value=1.0,
-            noise=_noise(series, group),
+            noise=noise_of(series, group),
             kept=None,
             why="the profile shows growth here that the runtime's exact counts do not: objects "
             "allocated elsewhere before are replaced by these",
@@ -93,54 +100,91 @@ def _replaced(series: Series, floor: float) -> list[Judged]:
 
 
 def _judge(series: Series, group: int, floor: float) -> Judged | None:
-    course = series.course[group]
-    noise = _noise(series, group)
-    form = shape(series.seconds, course, noise=noise)
-    kept = _kept(series, group)
-    p_value = _chance(series, group)
+    sure = float(series.confidence[group])
+    if sure < _NAMED:
+        return None
+    p_value = chance_of(series, group)
     ladder = series.ladder_of(group)
     if ladder is not None:
-        # A slice grows in leaps: what tells is that it goes on climbing.
         p_value = min(p_value, ladder.chance)
-        form = Shape.RISING if ladder.climbs > 1 and ladder.still_climbs else form
-    if form is not Shape.RISING and _entries_rise(series, group):
-        form = Shape.RISING
-    net = float(course[-1])
-    sure = float(series.confidence[group])
-    cause, why = Cause.UNKNOWN, ""
-    if form is Shape.SWINGING or (form is Shape.FALLING and -net >= floor):
-        cause = Cause.LOAD if _follows(series, course) else Cause.CHURN
-        if form is Shape.FALLING and cause is Cause.CHURN:
-            return None
-    elif net < floor or form in (Shape.FLAT, Shape.FALLING):
+    form = _form(series, group)
+    kept = kept_share(series, group)
+    found = _cause(series, group, form, floor=floor, p_value=p_value, kept=kept)
+    if found is None:
         return None
-    elif form is Shape.STEP:
-        cause = Cause.ONE_TIME
-    elif form is Shape.LEVELLING:
-        cause = Cause.CACHE
-    else:
-        cause, why = _leak_or_unknown(series, group, p_value, kept)
-        if cause is Cause.UNKNOWN and not _worth_a_word(series, group, p_value):
-            return None
-    return Judged(
+    cause, why = found
+    judged = Judged(
         group=group,
         cause=cause,
         shape=form,
         confidence=_confidence(cause, sure, p_value),
         p_value=p_value,
-        noise=noise,
+        noise=noise_of(series, group),
         kept=kept,
         plateau=_plateau(series, group) if cause is Cause.CACHE else None,
         why=why,
     )
+    return judged if _worth_a_word(series, judged) else None
 
 
-def _worth_a_word(series: Series, group: int, p_value: float) -> bool:
-    """Whether growth of unknown cause is likely real, and likely this group's; or large."""
-    if series.confidence[group] < _NAMED:
+def _form(series: Series, group: int) -> Shape:
+    """Return the shape of a group's course.
+
+    Where none of its samples ever went, what falls is not its own: garbage of others that came
+    between the GC and the reading of the counters.
+    """
+    course = series.course[group]
+    if not lets_go(series, group):
+        course = evenly_rising(course)
+    form = shape(series.seconds, course, noise=noise_of(series, group))
+    ladder = series.ladder_of(group)
+    if ladder is not None and ladder.climbs > 1 and ladder.still_climbs:
+        return Shape.RISING  # a slice grows in leaps: what tells is that it goes on climbing
+    return Shape.RISING if entries_rise(series, group) else form
+
+
+def _cause(
+    series: Series, group: int, form: Shape, *, floor: float, p_value: float, kept: float | None
+) -> tuple[Cause, str] | None:
+    """Return what a form and its evidence mean, and the reason for a doubt; None for nothing."""
+    if form in (Shape.SWINGING, Shape.FALLING):
+        return _coming_and_going(series, group, form, floor)
+    if form is Shape.FLAT or float(series.net[group]) < floor:
+        return None
+    if form is Shape.RISING:
+        return _leak_or_unknown(series, group, p_value, kept)
+    if in_leaps(series, group, form):
+        return Cause.UNKNOWN, (
+            "it grows in leaps, and the captures are too few to tell whether more will come"
+        )
+    return (Cause.ONE_TIME if form is Shape.STEP else Cause.CACHE), ""
+
+
+def _coming_and_going(
+    series: Series, group: int, form: Shape, floor: float
+) -> tuple[Cause, str] | None:
+    """Return load or churn; what only falls is either load or nothing to speak of."""
+    if not _seen_to_swing(series, group, floor):
+        return None
+    if follows(series, group):
+        return Cause.LOAD, ""
+    return (Cause.CHURN, "") if form is Shape.SWINGING else None
+
+
+def _seen_to_swing(series: Series, group: int, floor: float) -> bool:
+    """Whether the samples swing as the counters do, which see garbage that came behind the GC."""
+    raw = series.diff.counts.live_raw[series.group == group].sum(axis=0)
+    return int(raw.max() - raw.min()) >= _SWINGS and float(series.live[group].max()) >= floor
+
+
+def _worth_a_word(series: Series, judged: Judged) -> bool:
+    """Whether growth surely is some, and if of unknown cause likely no accident, or large."""
+    if judged.cause in (Cause.LEAK, Cause.LOAD, Cause.CHURN):
+        return True
+    if limits(series, judged)[0] <= 0:
         return False
-    large = float(series.net[group]) > _LARGE * float(series.total[-1])
-    return p_value <= _LIKELY or large
+    large = float(series.net[judged.group]) > _LARGE * float(series.total[-1])
+    return judged.cause is not Cause.UNKNOWN or judged.p_value <= _LIKELY or large
 
 
 def _leak_or_unknown(
@@ -149,7 +193,7 @@ def _leak_or_unknown(
     captures = len(series.seconds)
     if captures < 3:
         return Cause.UNKNOWN, "two captures cannot tell a leak from a cache that fills"
-    if p_value > _SIGNIFICANT * (3 if captures < 5 else 1):
+    if p_value > SIGNIFICANT * (3 if captures < 5 else 1):
         return Cause.UNKNOWN, "the growth is not steady enough to tell it from chance"
     mine = series.group == group
     climbs = series.ladder_of(group) is not None
@@ -157,7 +201,8 @@ def _leak_or_unknown(
         return Cause.UNKNOWN, "no sampled object came to stay there"
     if series.confidence[group] < SURE:
         return Cause.UNKNOWN, "the samples do not tell it from other sites of the same sizes"
-    if kept is not None and not climbs and _may_be_tide(kept, captures):
+    tide = kept is not None and not climbs and _may_be_tide(kept, captures)
+    if tide and not always_kept(series, group):
         return Cause.UNKNOWN, (
             "it allocates many times what it keeps: a tide of churn that the captures happened to "
             "meet ever later looks the same"
@@ -181,71 +226,6 @@ def _confidence(cause: Cause, sure: float, p_value: float) -> float:
     if cause is Cause.LEAK:
         return sure * (1 - p_value)
     return 0.9 * sure
-
-
-def _chance(series: Series, group: int) -> float:
-    """Return the probability that the group's course is due to chance.
-
-    A structure may grow in leaps (a map's tables) what its entries grow evenly: a single one of
-    the classes may prove the growth, if it is a good part of it; looking at several is paid for.
-    """
-    if series.exact is None:
-        return float(series.table.p_value[group])
-    together = rises(series.seconds, series.course[group])
-    single = [rises(series.seconds, one) for one in _parts(series, group)]
-    return min([together, *(value * len(single) for value in single)])
-
-
-def _entries_rise(series: Series, group: int) -> bool:
-    """Whether a part of the group rises evenly, while another part leaps: entries and tables."""
-    parts = _parts(series, group)
-    noise = _noise(series, group)
-    return any(
-        shape(series.seconds, one, noise=noise) is Shape.RISING
-        and rises(series.seconds, one) * len(parts) <= _SIGNIFICANT
-        for one in parts
-    )
-
-
-def _parts(series: Series, group: int) -> list[Floats]:
-    """Return the exact courses of the size classes that a good part of the growth is in."""
-    if series.exact is None:
-        return []
-    least = max(_PART * float(series.net[group]), _SMALL_BYTES)
-    live = series.exact.live[series.classes[group]]
-    return [one for one in live if one[-1] - one[0] >= least]
-
-
-def _noise(series: Series, group: int) -> float:
-    """Return what a group's bytes may move by between captures for no reason of its own."""
-    noise = max(32 << 10, 0.001 * float(series.total[-1]))
-    if series.exact is None:
-        low, high = series.sampled_limits(group)
-        noise = max(noise, (high - low) / 4)
-    return noise
-
-
-def _kept(series: Series, group: int) -> float | None:
-    """Return the growth as a share of what was allocated in the size classes that grew."""
-    allocated = series.allocated_in_course(group)
-    net = float(series.net[group])
-    if allocated is None:
-        return None
-    # What was allocated is sampled: never less than what stayed.
-    return net / max(allocated, net) if net > 0 else 0.0
-
-
-def _follows(series: Series, course: Floats) -> bool:
-    """Whether the course goes with the number of goroutines, up as well as down."""
-    counts = [snapshot.capture.goroutines for snapshot in series.diff.snapshots]
-    known = [count for count in counts if count is not None]
-    if len(known) < len(counts) or len(counts) < 3:
-        return False
-    goroutines = np.array(known, dtype=np.float64)
-    spread = goroutines.max() - goroutines.min()
-    if spread < max(5.0, 0.1 * goroutines.mean()):
-        return False
-    return float(np.corrcoef(goroutines, course)[0, 1]) >= _FOLLOWS
 
 
 def _plateau(series: Series, group: int) -> float | None:

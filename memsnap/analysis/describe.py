@@ -164,10 +164,12 @@ def _traits(series: Series, group: Group) -> Traits:
 
 
 def _lead(series: Series, family: Family) -> Judged:
-    """Return the leading group; goroutines that surely leak settle what its samples left open."""
+    """Return the leading group; goroutines that surely leak settle what their memory does."""
     lead = family.members[0]
-    if lead.cause is Cause.UNKNOWN and surely_stuck(series, family.goroutines):
-        return replace(lead, cause=Cause.LEAK, confidence=max(lead.confidence, 0.9), why="")
+    if lead.cause is not Cause.LEAK and surely_stuck(series, family.goroutines):
+        return replace(
+            lead, cause=Cause.LEAK, confidence=max(lead.confidence, 0.9), plateau=None, why=""
+        )
     return lead
 
 

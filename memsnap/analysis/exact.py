@@ -3,6 +3,9 @@
 Behind a finished GC, HeapAlloc is the live heap to the byte, and Mallocs - Frees of each size
 class (runtime.MemStats.BySize, up to 18,432 bytes) are its objects.  What is left are the larger
 ones.  The sampled profile says where memory is; these say whether it grows, and in what sizes.
+
+The counters are read a moment after the GC, and the program goes on meanwhile: on a busy machine
+that garbage may be megabytes.  `late` takes it out.
 """
 
 from collections.abc import Sequence
@@ -14,6 +17,11 @@ from memsnap.analysis.table import Floats
 from memsnap.pprof.profile import Int64s
 from memsnap.snapshot import MemStats, Snapshot
 
+_SHORT_LIVED = 20.0  # allocated in the series, in sizes of what is live, by what shows delays
+_WITNESSES = 5  # size classes that have to agree
+_AGREE = 3.0  # how much longer than their disagreement a delay is
+_LEAST_S = 0.005  # seconds: a few objects more or less are no delay
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exact:
@@ -21,12 +29,13 @@ class Exact:
 
     `live` is (C, N), one row per class.  Class `c` holds the objects of `sizes[c]` bytes; the
     last one, of size 0, holds all objects larger than those (all there are, where the target
-    does not count by size).
+    does not count by size).  `corrected` says whether garbage of other moments was taken out.
     """
 
     sizes: Int64s
     live: Floats
     total: Floats  # (N,)
+    corrected: bool = False
 
     def spans(self) -> list[tuple[int, int]]:
         """Return per class the captures (earlier, later) between which it changed most.
@@ -57,9 +66,66 @@ def exact(snapshots: Sequence[Snapshot]) -> Exact | None:
     rest = total - live.sum(axis=0)
     if (rest < 0).any():  # counters of different moments: only the sum is of one
         sizes, live, rest = [], live[:0], total
+    live = np.vstack([live, rest])
+    garbage = _garbage(snapshots, known, sizes, live) if sizes else np.zeros_like(live)
     return Exact(
-        sizes=np.array([*sizes, 0], dtype=np.int64), live=np.vstack([live, rest]), total=total
+        sizes=np.array([*sizes, 0], dtype=np.int64),
+        live=live - garbage,
+        total=total - garbage.sum(axis=0),
+        corrected=bool(garbage.any()),
     )
+
+
+def _garbage(
+    snapshots: Sequence[Snapshot], stats: Sequence[MemStats], sizes: list[int], live: Floats
+) -> Floats:
+    """Return (C, N): what was allocated in each class while the counters were waited for."""
+    nothing = np.zeros_like(live)
+    taken = [snapshot.capture.taken_ns for snapshot in snapshots]
+    spent = [one.total_alloc for one in stats]
+    known = [total for total in spent if total is not None]
+    if not all(taken) or taken[-1] <= taken[0] or len(known) < len(stats):
+        return nothing
+    small = [
+        [{e.size: e.size * e.mallocs for e in one.by_size}[at] for at in sizes] for one in stats
+    ]
+    ever = np.array(small, dtype=np.float64).T
+    ever = np.vstack([ever, np.array(known, dtype=np.float64) - ever.sum(axis=0)])
+    seconds = (taken[-1] - taken[0]) / 1e9
+    rate = np.maximum(ever[:, -1] - ever[:, 0], 0.0) / seconds
+    return np.outer(rate, late(live[:-1], rate[:-1], seconds))
+
+
+def late(live: Floats, rate: Floats, seconds: float) -> Floats:
+    """Return (N,): how many seconds later than usual the counters of each capture were read.
+
+    `live` is (C, N) bytes, `rate` (C,) bytes a second allocated, both by class.  What lives much
+    shorter than the series shows the delay d of a capture by rate * d more in each class: all
+    classes agree on d, as nothing that the program does would have it.  0 where they do not.
+    """
+    usual = np.median(live, axis=1)
+    short = np.flatnonzero((rate * seconds >= _SHORT_LIVED * usual) & (rate > 0))
+    count = live.shape[1]
+    if len(short) < _WITNESSES:
+        return np.zeros(count)
+    votes = (live[short] - usual[short, np.newaxis]) / rate[short, np.newaxis]
+    weight = np.sqrt(rate[short])
+    delay = np.array([_weighted_median(vote, weight) for vote in votes.T])
+    spread = np.array(
+        [
+            _weighted_median(np.abs(vote - at), weight)
+            for vote, at in zip(votes.T, delay, strict=True)
+        ]
+    )
+    base = float(np.median(np.sort(delay)[: (count + 1) // 2]))
+    error = np.maximum(np.maximum(spread, np.median(spread)), _LEAST_S)
+    return np.where(delay - base > _AGREE * error, delay - base, 0.0)
+
+
+def _weighted_median(values: Floats, weight: Floats) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def _common_sizes(stats: Sequence[MemStats]) -> list[int]:

@@ -19,6 +19,7 @@ from memsnap.analysis.table import Floats
 
 _CLIENT = ("net/http.(*Client).", "net/http.(*Transport).")
 """Who calls these uses connections; much else of the package is called by those who serve."""
+_GROWN = (Cause.LEAK, Cause.UNKNOWN)
 _TRIFLE = 0.05  # of the largest leak: growth of unknown cause that is not worth a word beside it
 _IN_STEP = 0.9  # correlation of what grows together
 
@@ -39,7 +40,7 @@ class Family:
 def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
     """Return all groups and all goroutines that pile up, each in one family."""
     grown = sorted(
-        (one for one in judged if one.cause in (Cause.LEAK, Cause.UNKNOWN)),
+        (one for one in judged if one.cause in _GROWN or _held(series, one)),
         key=lambda one: (one.cause is not Cause.LEAK, -float(series.net[one.group])),
     )
     rest = [Family(members=(one,)) for one in judged if one not in grown]
@@ -52,6 +53,13 @@ def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
     _add_loose(series, built, [pile for pile in series.piles if id(pile) not in taken])
     _add_foreign(series, built, [one for one in grown if not series.own[one.group]])
     return (*(one.family() for one in built if not _trifle(series, one, grown)), *rest)
+
+
+def _held(series: Series, one: Judged) -> bool:
+    """Whether goroutines that pile up hold a group: then it is theirs, whatever its course."""
+    name = series.name(one.group)
+    came = one.cause not in (Cause.CHURN, Cause.STEADY) and series.net[one.group] > 0
+    return came and bool(series.own[one.group]) and any(holds(name, pile) for pile in series.piles)
 
 
 def _trifle(series: Series, one: "_Builder", grown: list[Judged]) -> bool:

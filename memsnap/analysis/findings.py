@@ -11,12 +11,13 @@ from memsnap.analysis.causes import judge_groups
 from memsnap.analysis.describe import describe
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.families import Family, families
+from memsnap.analysis.finalizers import blocked_finalizers
 from memsnap.analysis.finding import Finding, ranked
 from memsnap.analysis.growth import growing_lines
 from memsnap.analysis.outside import outside_the_heap
 from memsnap.analysis.select import EVERYTHING
 from memsnap.analysis.series import Series, series
-from memsnap.analysis.signals import signals
+from memsnap.analysis.signals import held_over, signals
 from memsnap.analysis.unlocated import heap_without_site
 
 _SERIES = 3  # captures from which on a cause can be told
@@ -31,6 +32,7 @@ def find(diff: Diff) -> tuple[Finding, ...]:
         if not any(finding.growth and finding.growth.bytes > 0 for finding in found):
             found.extend(heap_without_site(diff))
         found.extend(outside_the_heap(diff))
+        found.extend(blocked_finalizers(diff.snapshots))
     return ranked(found)
 
 
@@ -47,7 +49,7 @@ def _of_series(diff: Diff) -> list[Finding]:
 def _remarks(taken: Series, described: list[Finding]) -> list[Finding]:
     """Return the signals on functions that no finding is about already."""
     named = {finding.function for finding in described}
-    return [finding for finding in signals(taken) if finding.function not in named]
+    return [finding for finding in signals(held_over(taken)) if finding.function not in named]
 
 
 def _is_chosen(family: Family, chosen: set[int], diff: Diff) -> bool:

@@ -6,54 +6,44 @@ its `go` statement runs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memsnap.analysis.names import package_of
-from memsnap.analysis.own import is_outside, is_own
+from memsnap.analysis.parked import outermost_own, place_of, state_of
 from memsnap.analysis.rows import Frame
+from memsnap.analysis.starts import Start, minutes_waited, spot_of, starts
 from memsnap.analysis.table import Floats
 from memsnap.analysis.trend import rises
 from memsnap.errors import FormatError
+from memsnap.pprof.origins import tracebacks_of
 from memsnap.pprof.profile import Profile
 from memsnap.pprof.reader import read
+from memsnap.pprof.tracebacks import Traceback
 from memsnap.snapshot import Snapshot
 
 _PILE = 8  # goroutines more, from which on they pile up
 _STEADILY = 0.05  # probability that their number rises so by chance
-
-# By function on the stack, the first hit from the leaf: runtime/runtime2.go waitReason's words.
-_STATES = (
-    ("runtime.chansend", "chan send"),
-    ("runtime.chanrecv", "chan receive"),
-    ("runtime.selectgo", "select"),
-    ("runtime.block", "select with no cases"),
-    ("internal/poll.runtime_pollWait", "IO wait"),
-    ("sync.(*WaitGroup).Wait", "WaitGroup.Wait"),
-    ("sync.(*Cond).Wait", "Cond.Wait"),
-    ("sync.(*RWMutex).RLock", "RWMutex.RLock"),
-    ("sync.(*RWMutex).Lock", "RWMutex.Lock"),
-    ("sync.(*Mutex).Lock", "Mutex.Lock"),
-    ("internal/sync.(*Mutex).Lock", "Mutex.Lock"),
-    ("sync.runtime_Semacquire", "semaphore"),
-    ("time.Sleep", "sleep"),
-)
-_PLUMBING = ("", "runtime", "internal/poll", "sync", "internal/sync", "time", "syscall")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """Goroutines of one entry function that wait at one place, at each of N captures.
 
-    `entry` is what the `go` statement runs, `go_line` the line of that statement where the entry
-    is a function literal (0 else), `at` the innermost frame of own code, or of any code that is
-    not the runtime's.  `stuck` is how many of them nothing can wake, as the runtime itself found
-    in the last capture (profile `goroutineleak`); None where it has no such profile.
+    `entry` is what the `go` statement runs; `runs` the own code that it runs where it is not own
+    code itself (errgroup), else None.  `literal_line` is the line of the entry's function literal,
+    0 where it is none; `start` the `go` statement, as the runtime tells it, None where no capture
+    took tracebacks, and `minutes` how long the first of them waits, at least (None: the last one
+    took none).  `at` is the innermost frame of own code, or of any code that is not the
+    runtime's.  `stuck` is how many of them nothing can wake, as the runtime itself found in the
+    last capture (profile `goroutineleak`); None where it has no such profile.
     """
 
     entry: Frame
-    go_line: int
+    runs: Frame | None
+    literal_line: int
+    start: Start | None
+    minutes: int | None
     at: Frame
     own: bool
     state: str
@@ -92,17 +82,21 @@ def waiting(snapshots: Sequence[Snapshot]) -> tuple[Waiting, ...]:
             key = _key(stack, module)
             counts.setdefault(key, np.zeros(len(snapshots)))[at] += stack.count
             example[key] = stack
+    tracebacks = [_tracebacks(one, of.name) for one, of in zip(known, snapshots, strict=True)]
+    began, waited = starts(tracebacks, module), minutes_waited(tracebacks[-1], module)
     stuck = _stuck(snapshots[-1], module)
-    return tuple(
-        _waiting(
-            key,
-            example[key],
-            column,
-            module=module,
-            stuck=None if stuck is None else stuck.get(key, 0),
+    found = []
+    for key, column in counts.items():
+        spot = spot_of(example[key].frames, module)
+        one = _waiting(key[1], example[key], column, module=module, start=began.get(spot))
+        found.append(
+            replace(
+                one,
+                minutes=waited.get(spot),
+                stuck=None if stuck is None else stuck.get(key, 0),
+            )
         )
-        for key, column in counts.items()
-    )
+    return tuple(found)
 
 
 def piles_up(seconds: Floats, one: Waiting) -> bool:
@@ -127,15 +121,6 @@ def _literal_in(function: str, name: str) -> bool:
     return inner != function and inner.startswith((".func", ".gowrap", "."))
 
 
-def state_of(frames: Sequence[Frame]) -> str:
-    """Return what a goroutine of these frames (innermost first) waits for; "running" if nothing."""
-    for frame in frames:
-        for function, state in _STATES:
-            if frame.function == function or frame.function.startswith(function):
-                return state
-    return "running"
-
-
 def _profile(body: bytes | None, name: str) -> Profile | None:
     if body is None:
         return None
@@ -144,6 +129,13 @@ def _profile(body: bytes | None, name: str) -> Profile | None:
     except FormatError:
         return None
     return profile if profile.sample_types else None
+
+
+def _tracebacks(profile: Profile, name: str) -> tuple[Traceback, ...] | None:
+    try:
+        return tracebacks_of(profile, name=f"the goroutines of {name}")
+    except FormatError:
+        return None
 
 
 def _stuck(snapshot: Snapshot, module: str) -> dict[tuple[str, str, Frame], int] | None:
@@ -158,39 +150,30 @@ def _stuck(snapshot: Snapshot, module: str) -> dict[tuple[str, str, Frame], int]
 
 
 def _key(stack: _Stack, module: str) -> tuple[str, str, Frame]:
-    return stack.frames[-1].function, state_of(stack.frames), _place(stack.frames, module)[0]
-
-
-def _place(frames: Sequence[Frame], module: str) -> tuple[Frame, bool]:
-    """Return where the code waits: the innermost frame of own code, else outside the plumbing."""
-    outside = None
-    plain = None
-    for frame in frames:
-        package = package_of(frame.function)
-        if is_own(package, module):
-            return frame, True
-        if outside is None and is_outside(package):
-            outside = frame
-        if plain is None and package not in _PLUMBING:
-            plain = frame
-    return outside or plain or frames[-1], False
+    return stack.frames[-1].function, state_of(stack.frames), place_of(stack.frames, module)[0]
 
 
 def _waiting(
-    key: tuple[str, str, Frame], stack: _Stack, counts: Floats, *, module: str, stuck: int | None
+    state: str, stack: _Stack, counts: Floats, *, module: str, start: Start | None
 ) -> Waiting:
     entry = stack.frames[-1]
     literal = ".func" in entry.function
-    at, own = _place(stack.frames, module)
+    at, own = place_of(stack.frames, module)
+    runs = outermost_own(stack.frames, module)
     return Waiting(
         entry=Frame(entry.function, entry.file, stack.entry_start or entry.line),
-        go_line=stack.entry_start if literal else 0,
+        runs=None if runs == entry else runs,
+        literal_line=stack.entry_start if literal else 0,
+        start=start,
+        minutes=None,
         at=at,
         own=own,
-        state=key[1],
+        state=state,
         counts=tuple(counts.astype(int).tolist()),
-        stuck=stuck,
-        functions=frozenset(frame.function for frame in stack.frames),
+        stuck=None,
+        functions=frozenset(
+            (*(frame.function for frame in stack.frames), *((start.at.function,) if start else ()))
+        ),
     )
 
 

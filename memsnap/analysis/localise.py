@@ -60,16 +60,14 @@ class Shares:
     sure: Floats
 
 
-def divide(
-    cells: Cells, groups: int, growth: Floats, unseen_density: Floats, *, steady: Bools
-) -> Shares:
+def divide(cells: Cells, groups: int, growth: Floats, *, rate: int, steady: Bools) -> Shares:
     """Return how `growth` (C,), in bytes and of either sign, divides over the groups.
 
-    `unseen_density` (C,) is the number of samples per byte of a site that the profile lacks.
-    In a class that grows steadily (`steady`, (C,)) any group may have such a site; what only
-    comes and goes was sampled before, so no group is blamed for it without a sample.
+    That g bytes came without a sample has the probability exp(-g / `rate`), whatever the size of
+    the objects.  In a class that grows steadily (`steady`, (C,)) any group may have such a site;
+    what only comes and goes was sampled before, so no group is blamed for it without a sample.
     """
-    unseen = np.where(growth != 0, -np.abs(growth) * unseen_density, -np.inf)
+    unseen = np.where(growth != 0, -np.abs(growth) / max(rate, 1), -np.inf)
     odds = np.tile(np.where(steady, unseen, -np.inf), (groups + 1, 1))
     odds[groups] = unseen
     grown = growth[cells.cls]
@@ -79,11 +77,15 @@ def divide(
     expected = np.abs(grown) * cells.density
     for at in np.flatnonzero(grown != 0).tolist():
         known = {"shape": float(cells.shape[at]), "weight": float(cells.weight[at])}
-        ratio = _fitting_ratio(int(born[at]), int(died[at]), float(expected[at]), known)
+        ratio = float(unseen[cells.cls[at]])
+        if born[at]:
+            ratio = _fitting_ratio(int(born[at]), int(died[at]), float(expected[at]), known)
         odds[cells.group[at], cells.cls[at]] = ratio + (0.0 if falls[at] else cells.hint[at])
     flat = np.full_like(odds, 1 / (groups + 1))  # all who have no sample there are one suspect
     flat[cells.group, cells.cls] = 1.0
-    posterior = _divide(odds, flat, np.abs(growth))
+    posterior = np.zeros_like(odds)
+    for alike in (steady, ~steady):  # what swings says nothing about what grows
+        posterior += _divide(odds, flat, np.abs(growth) * alike)
     sure = posterior[:groups].copy()
     for at in np.flatnonzero(growth > 0).tolist():
         found = _decisive(cells.take(cells.cls == at), float(growth[at]))

@@ -35,13 +35,16 @@ def outside_the_heap(diff: Diff) -> list[Finding]:
     grown.pop("garbage", None)
     name = max(grown, key=lambda part: grown[part])
     found = [_grown(name, grown[name], heap)] if grown[name] >= least else []
-    live = new.entries[0].bytes
-    large = max(_LARGE_BYTES, int(_LARGE_SHARE * live))
-    sizes = {part: size for part, size in after.items() if size > large and part != "runtime"}
     named = {finding.kind for finding in found}
-    return found + [
-        _large(part, size, live) for part, size in sizes.items() if _KINDS[part] not in named
-    ]
+    return found + [finding for finding in larger_than_the_heap(new) if finding.kind not in named]
+
+
+def larger_than_the_heap(known: Ledger) -> list[Finding]:
+    """Return a finding on each part of one capture that exceeds the live heap and 64 MB."""
+    live = known.entries[0].bytes
+    large = max(_LARGE_BYTES, int(_LARGE_SHARE * live))
+    sizes = {part: size for part, size in _parts(known).items() if part != "runtime"}
+    return [_large(part, size, live) for part, size in sizes.items() if size > large]
 
 
 def _parts(known: Ledger) -> dict[str, int]:

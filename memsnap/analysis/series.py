@@ -239,9 +239,7 @@ def _by_classes(
     steady = (np.abs(growth) > noise) & (walk < _STEADY)
     large = np.abs(growth) > max(_SWING_BYTES, _SWING_SHARE * float(exactly.total[-1]))
     growth = np.where(steady | large, growth, 0.0)
-    sizes = np.where(exactly.sizes > 0, exactly.sizes, 64 << 10)
-    density = estimate.probabilities(sizes, rate) / sizes
-    shares = divide(cells, groups, growth, density, steady=steady)
+    shares = divide(cells, groups, growth, rate=rate, steady=steady)
     since = exactly.live - exactly.live[:, :1]
     size = np.abs(growth)
     weighed = shares.share * size

@@ -1,18 +1,21 @@
-"""Signals of one capture that no growth tells: what slices hold, and what is allocated in vain.
+"""Signals of captures that no growth tells: what slices hold, and what is allocated in vain.
 
 None of them is a leak.  The thresholds are starting points, set where a Go programmer would want
 to look; what of a kept array is really used only a snapshot of the objects themselves can tell.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from memsnap.analysis.align import Alignment
 from memsnap.analysis.catalogue import CATALOGUE
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.finding import Cause, Finding, Number, Place, Severity
 from memsnap.analysis.names import short_function, short_type
 from memsnap.analysis.series import Series
 from memsnap.analysis.stacks import frame_of
-from memsnap.pprof.profile import Bools, Int64s
+from memsnap.pprof.profile import Bools, Int32s, Int64s
 from memsnap.units import format_bytes, format_count
 
 _MANY_OBJECTS = 10_000  # live slices of one line
@@ -24,85 +27,117 @@ _IN_VAIN = 0.01  # share of it that is live
 _MOST = 3  # findings of a kind
 
 
-def signals(series: Series) -> list[Finding]:
-    """Return the signals of a series, by kind, the largest first."""
-    slices = _is_slice(series)
-    sizes = series.diff.alignment.object_bytes
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Held:
+    """What captures hold, as one column per fact and one row per row of the alignment.
+
+    `frame` is the frame of own code (-1: none), `stays` whether something of the row was live in
+    every capture.  `spent` is the bytes allocated in `seconds`, None where one of them is not
+    known, and `most` the largest number of live bytes meanwhile.  `total` is the live heap.
+    """
+
+    alignment: Alignment
+    frame: Int32s
+    live_objects: Int64s
+    live_bytes: Int64s
+    stays: Bools
+    most: Int64s
+    spent: Int64s | None
+    seconds: float
+    total: float
+
+
+def held_over(series: Series) -> Held:
+    """Return what the last capture of a series holds, and what was allocated since the first."""
+    counts = series.diff.counts
+    allocated = counts.alloc_bytes if series.clocked else None
+    stays: Bools = counts.live_raw.min(axis=1) > 0
+    return Held(
+        alignment=series.diff.alignment,
+        frame=series.frame,
+        live_objects=counts.live_objects[:, -1],
+        live_bytes=counts.live_bytes[:, -1],
+        stays=stays,
+        most=counts.live_bytes.max(axis=1),
+        spent=None if allocated is None else allocated[:, -1] - allocated[:, 0],
+        seconds=float(series.seconds[-1]),
+        total=float(series.total[-1]),
+    )
+
+
+def signals(held: Held) -> list[Finding]:
+    """Return the signals by kind, the largest first."""
+    slices = _is_slice(held)
+    sizes = held.alignment.object_bytes
     return [
-        *_small_slices(series, slices & (sizes <= _SMALL)),
-        *_large_arrays(series, slices & (sizes >= _LARGE)),
-        *_surges(series),
+        *_small_slices(held, slices & (sizes <= _SMALL)),
+        *_large_arrays(held, slices & (sizes >= _LARGE)),
+        *_surges(held),
     ]
 
 
-def _is_slice(series: Series) -> Bools:
+def _is_slice(held: Held) -> Bools:
     """Return which rows are arrays that make or append allocated, as far as types are known."""
-    alignment = series.diff.alignment
+    alignment = held.alignment
     strings = alignment.frames.strings
     made = [at for at, text in enumerate(strings) if text in ("make", "append")]
     arrays = [at for at, text in enumerate(strings) if text.startswith("[]")]
     return np.isin(alignment.alloc, made) & np.isin(alignment.type, arrays)
 
 
-def _by_line(series: Series, rows: Int64s, amount: Int64s) -> list[tuple[Int64s, int]]:
+def _by_line(held: Held, rows: Int64s, amount: Int64s) -> list[tuple[Int64s, int]]:
     """Return the rows of each line of own code and their `amount`, the largest few first."""
-    frames, ids = distinct(series.frame[rows])
+    frames, ids = distinct(held.frame[rows])
     totals = np.bincount(ids, weights=amount[rows], minlength=len(frames))
     order = np.argsort(-totals, kind="stable")
     return [(rows[ids == at], int(totals[at])) for at in order[:_MOST].tolist()]
 
 
-def _small_slices(series: Series, chosen: Bools) -> list[Finding]:
-    counts = series.diff.counts
-    lines = _by_line(series, np.flatnonzero(chosen), counts.live_objects[:, -1])
+def _small_slices(held: Held, chosen: Bools) -> list[Finding]:
+    lines = _by_line(held, np.flatnonzero(chosen), held.live_objects)
     found = []
     for rows, objects in lines:
-        held = int(counts.live_bytes[rows, -1].sum())
-        if objects > _MANY_OBJECTS and held > _SHARE * float(series.total[-1]):
-            title = f"holds {format_count(objects)} small slices, {format_bytes(held)} in all"
-            evidence: dict[str, Number] = {"live_objects": objects, "live_bytes": held}
-            found.append(_finding(series, rows, ("small-slices", title), evidence))
+        size = int(held.live_bytes[rows].sum())
+        if objects > _MANY_OBJECTS and size > _SHARE * held.total:
+            title = f"holds {format_count(objects)} small slices, {format_bytes(size)} in all"
+            evidence: dict[str, Number] = {"live_objects": objects, "live_bytes": size}
+            found.append(_finding(held, rows, ("small-slices", title), evidence))
     return found
 
 
-def _large_arrays(series: Series, chosen: Bools) -> list[Finding]:
-    counts = series.diff.counts
-    stays = (counts.live_raw > 0).all(axis=1)
-    lines = _by_line(series, np.flatnonzero(chosen & stays), counts.live_bytes[:, -1])
+def _large_arrays(held: Held, chosen: Bools) -> list[Finding]:
+    lines = _by_line(held, np.flatnonzero(chosen & held.stays), held.live_bytes)
     found = []
-    for rows, held in lines:
-        if held > _SHARE * float(series.total[-1]):
-            largest = int(series.diff.alignment.object_bytes[rows].max())
-            title = f"keeps arrays of up to {format_bytes(largest)}, {format_bytes(held)} in all"
-            evidence: dict[str, Number] = {"largest_bytes": largest, "live_bytes": held}
-            found.append(_finding(series, rows, ("capacity", title), evidence))
+    for rows, size in lines:
+        if size > _SHARE * held.total:
+            largest = int(held.alignment.object_bytes[rows].max())
+            title = f"keeps arrays of up to {format_bytes(largest)}, {format_bytes(size)} in all"
+            evidence: dict[str, Number] = {"largest_bytes": largest, "live_bytes": size}
+            found.append(_finding(held, rows, ("capacity", title), evidence))
     return found
 
 
-def _surges(series: Series) -> list[Finding]:
-    counts = series.diff.counts
-    if counts.alloc_bytes is None or not series.clocked:
+def _surges(held: Held) -> list[Finding]:
+    if held.spent is None:
         return []
-    spent = counts.alloc_bytes[:, -1] - counts.alloc_bytes[:, 0]
-    seconds = float(series.seconds[-1])
     found = []
-    for rows, total in _by_line(series, np.arange(len(spent)), spent):
-        held = int(counts.live_bytes[rows].max(axis=1).sum())
-        if total > _SURGE_BYTES_PER_S * seconds and held < _IN_VAIN * total:
-            rate = total / seconds
+    for rows, total in _by_line(held, np.arange(len(held.spent)), held.spent):
+        most = int(held.most[rows].sum())
+        if total > _SURGE_BYTES_PER_S * held.seconds and most < _IN_VAIN * total:
+            rate = total / held.seconds
             title = f"allocates {format_bytes(rate)}/s and keeps nothing of it"
-            evidence: dict[str, Number] = {"allocated_bytes_per_s": round(rate), "live_bytes": held}
-            found.append(_finding(series, rows, ("alloc-surge", title), evidence))
+            evidence: dict[str, Number] = {"allocated_bytes_per_s": round(rate), "live_bytes": most}
+            found.append(_finding(held, rows, ("alloc-surge", title), evidence))
     return found
 
 
 def _finding(
-    series: Series, rows: Int64s, said: tuple[str, str], evidence: dict[str, Number]
+    held: Held, rows: Int64s, said: tuple[str, str], evidence: dict[str, Number]
 ) -> Finding:
     """Return the remark on the line of `rows`; `said` are its kind and what it does."""
     kind, title = said
-    alignment = series.diff.alignment
-    at = frame_of(alignment, int(series.frame[rows[0]])) if series.frame[rows[0]] >= 0 else None
+    alignment = held.alignment
+    at = frame_of(alignment, int(held.frame[rows[0]])) if held.frame[rows[0]] >= 0 else None
     types = set(alignment.type[rows].tolist())
     only = types.pop() if len(types) == 1 else -1
     type_name = short_type(alignment.frames.strings[only]) if only >= 0 else ""

@@ -14,10 +14,10 @@ from memsnap.analysis.exact import Exact
 from memsnap.analysis.ladder import Ladder
 from memsnap.analysis.localise import Cells
 from memsnap.analysis.table import Floats
-from memsnap.pprof.profile import Int32s, Int64s
+from memsnap.pprof.profile import Bools, Int32s, Int64s
 
 _HISTORY = 3.0  # windows of history that may speak for a group's turnover, at most
-_PARTIAL = 0.2  # how likely a leak keeps only a part, against one that keeps all
+_PARTIAL = 0.03  # how likely a leak keeps hardly any of its objects, against one that keeps all
 _FEW = 2.0  # sampled objects that speak half as loud as many
 _PILE_ODDS = 3.0  # logarithm: goroutines that pile up make their code 20 times as suspect
 _ONE_SIZE = 3.0  # logarithm of odds against growth in one of many sizes that a site allocates
@@ -44,7 +44,7 @@ class Suspects:
         raw = np.maximum(counts.live_raw.max(axis=1), 1).astype(np.float64)
         held = np.bincount(ids, weights=raw / self.density, minlength=len(keys))
         shape, weight = _history(self.diff, ids, len(keys))
-        hint = _releases(self.diff, ids, len(keys)) + self._in_one_size(cls, ids, born, len(keys))
+        hint = self._releases(ids, born, len(keys)) + self._in_one_size(cls, ids, born, len(keys))
         for ladder in self.ladders:
             hint[ids[ladder.rows]] = ladder.log_odds
         return Cells(
@@ -68,6 +68,34 @@ class Suspects:
             born[rows], died[rows] = came[rows], went[rows]
         return born, died
 
+    def _releases(self, ids: Int64s, born: Int64s, cells: int) -> Floats:
+        """Return the logarithm of odds against cells whose sites let go of what they allocate.
+
+        Most leaks keep everything; a site that leaks a part of what it mostly releases is rarer.
+        What a site does in one size it does in all: its sizes are judged together.  Of several
+        sites of a cell the likeliest speaks, of those that something came to stay at.
+        """
+        allocated = self.diff.counts.alloc_raw
+        if allocated is None:
+            return np.zeros(cells)
+        site = self._sites()
+        ever = np.bincount(site, weights=allocated[:, -1])
+        held = np.bincount(site, weights=self.diff.counts.live_raw[:, -1])
+        released = (ever - held) / (ever + _FEW)
+        return _likeliest(np.log1p(-(1 - _PARTIAL) * released)[site], ids, born, cells)
+
+    def _sites(self) -> Int64s:
+        """Return the number of each row's site: its line of own code, what it calls, and type.
+
+        Where append outgrows arrays each size is a site of its own: it lets go of all but one.
+        """
+        alignment = self.diff.alignment
+        size = np.where(self._appends(), alignment.object_bytes, 0)
+        site = np.zeros(len(size), dtype=np.int64)
+        for column in (self.frame, alignment.leaf, alignment.type, size):
+            _, site = distinct(site << 40 | (column.astype(np.int64) + 1))
+        return site
+
     def _in_one_size(self, cls: Int64s, ids: Int64s, born: Int64s, cells: int) -> Floats:
         """Return the odds against growth in one class at sites that allocate in many.
 
@@ -82,13 +110,14 @@ class Suspects:
         values, site = distinct(kind)
         raw = np.zeros((len(values), len(self.exact.sizes)))
         np.add.at(raw, (site, cls), allocated[:, -1])
-        odds = self._odds(raw)[site, cls]
-        found = np.full(cells, -np.inf)
-        for rows in (np.flatnonzero(born > 0), np.arange(len(cls))):
-            best = np.full(cells, -np.inf)
-            np.maximum.at(best, ids[rows], odds[rows])
-            found = np.where(np.isfinite(found), found, best)
-        return found
+        odds = np.where(self._appends(), 0.0, self._odds(raw)[site, cls])
+        return _likeliest(odds, ids, born, cells)
+
+    def _appends(self) -> Bools:
+        """Return which rows are arrays that append outgrows: all sizes but the last are passed."""
+        alignment = self.diff.alignment
+        kinds = [at for at, text in enumerate(alignment.frames.strings) if text == "append"]
+        return np.isin(alignment.alloc, kinds)
 
     def _odds(self, raw: Floats) -> Floats:
         """Return the odds for each site (row) and class, from what each site ever allocated."""
@@ -106,6 +135,16 @@ class Suspects:
         return odds
 
 
+def _likeliest(odds: Floats, ids: Int64s, born: Int64s, cells: int) -> Floats:
+    """Return the best odds of each cell's rows, of those with births where there are any."""
+    found = np.full(cells, -np.inf)
+    for rows in (np.flatnonzero(born > 0), np.arange(len(ids))):
+        best = np.full(cells, -np.inf)
+        np.maximum.at(best, ids[rows], odds[rows])
+        found = np.where(np.isfinite(found), found, best)
+    return found
+
+
 def changed(diff: Diff, first: int, last: int) -> tuple[Int64s, Int64s]:
     """Return per row the sampled objects that came to stay, and those that went, between captures.
 
@@ -119,21 +158,6 @@ def changed(diff: Diff, first: int, last: int) -> tuple[Int64s, Int64s]:
         freed = counts.alloc_raw[:, last] - counts.alloc_raw[:, first] - (after - before)
         stayed = np.clip(before - freed, 0, np.minimum(before, after))
     return after - stayed, before - stayed
-
-
-def _releases(diff: Diff, ids: Int64s, cells: int) -> Floats:
-    """Return the logarithm of odds against cells that are known to let go of what they allocate.
-
-    Most leaks keep everything; a site that leaks a part of what it mostly releases is rarer.
-    """
-    allocated = diff.counts.alloc_raw
-    if allocated is None:
-        return np.zeros(cells)
-    ever = np.bincount(ids, weights=allocated[:, -1], minlength=cells)
-    held = np.bincount(ids, weights=diff.counts.live_raw[:, -1], minlength=cells)
-    released = (ever - held) / (ever + _FEW)
-    hint: Floats = np.log1p(-(1 - _PARTIAL) * released)
-    return hint
 
 
 def with_piles(cells: Cells, holders: Int64s) -> Cells:

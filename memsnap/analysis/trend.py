@@ -120,6 +120,21 @@ def _course(seconds: Floats, values: Floats, rise: float) -> Shape:
     return Shape.RISING
 
 
+def evenly_rising(values: Floats) -> Floats:
+    """Return the course closest to `values` that never falls (least squares).
+
+    Neighbours that fall are pooled to their mean until none are left (Ayer and others, Annals of
+    Mathematical Statistics 26, 1955).
+    """
+    pools: list[tuple[float, int]] = []
+    for value in values.tolist():
+        pools.append((value, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (left, few), (right, more) = pools[-2:]
+            pools[-2:] = [((left * few + right * more) / (few + more), few + more)]
+    return np.repeat([mean for mean, _ in pools], [count for _, count in pools])
+
+
 def slowdown(seconds: Floats, values: Floats) -> float:
     """Return the rate of the last half of the captures as a share of that of the first.
 

@@ -2,7 +2,14 @@
 
 from typing import Protocol
 
-from memsnap.archive.values import FailureQuery, Series, SeriesQuery, TargetQuery
+from memsnap.archive.values import (
+    FailureQuery,
+    FindingQuery,
+    KeptFinding,
+    Series,
+    SeriesQuery,
+    TargetQuery,
+)
 from memsnap.snapshot import Snapshot
 from memsnap.storage.records import FailureRecord, SnapshotFilter, SnapshotRecord, TargetRecord
 
@@ -47,4 +54,38 @@ class Archive(Protocol):
 
     async def failures(self, wanted: FailureQuery) -> list[FailureRecord]:
         """Return lines of the audit, the newest slots first."""
+        ...
+
+
+class FindingArchive(Protocol):
+    """Findings to be read and settled, in the same places; errors are those of `Archive`."""
+
+    @property
+    def name(self) -> str:
+        """The store or server, without secrets, for messages."""
+        ...
+
+    async def find_target(self, text: str) -> TargetRecord:
+        """Return the target with this id, key, service or address; raises NotFound."""
+        ...
+
+    async def findings(self, wanted: FindingQuery) -> list[KeptFinding]:
+        """Return findings, those seen last first."""
+        ...
+
+    async def mute(
+        self, finding_id: int, *, until_ns: int | None, reason: str, by: str
+    ) -> KeptFinding:
+        """Let nobody be told of a finding until a moment, or for ever; raises NotFound.
+
+        A server takes its own word for who we are: the name of the token.
+        """
+        ...
+
+    async def unmute(self, finding_id: int) -> KeptFinding:
+        """End the mute of a finding; raises NotFound."""
+        ...
+
+    async def resolve(self, finding_id: int, *, reason: str, by: str) -> KeptFinding:
+        """Say that a finding is done with; raises NotFound."""
         ...

@@ -1,5 +1,6 @@
-"""An archive that reads a store."""
+"""An archive that reads a store, and settles the findings in it."""
 
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
@@ -15,13 +16,15 @@ from memsnap.archive.values import (
     MOST_ROWS,
     Column,
     FailureQuery,
+    FindingQuery,
+    KeptFinding,
     Series,
     SeriesQuery,
     TargetQuery,
 )
 from memsnap.errors import UsageError
 from memsnap.snapshot import Snapshot
-from memsnap.storage import failures, history, migrate, snapshots, targets
+from memsnap.storage import failures, findings, history, migrate, snapshots, targets
 from memsnap.storage.database import Database
 from memsnap.storage.history import StatsHistory
 from memsnap.storage.records import (
@@ -31,6 +34,7 @@ from memsnap.storage.records import (
     SnapshotRecord,
     TargetRecord,
 )
+from memsnap.storage.sightings import FindingRecord, said_by
 from memsnap.units import format_count
 
 _DEFAULT_METRICS = ("heap", "rss", "goroutines")
@@ -44,12 +48,12 @@ class LocalArchive:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Open a store for reading.
+    async def open(cls, url: str, *, read_only: bool = True) -> AsyncIterator[Self]:
+        """Open a store, for reading or also to settle findings.
 
         Raises StoreError where it is away, or of another schema.
         """
-        async with await Database.open(url, read_only=True) as db:
+        async with await Database.open(url, read_only=read_only) as db:
             await migrate.check(db)
             yield cls(db)
 
@@ -143,6 +147,49 @@ class LocalArchive:
             )
         # Stable: of one moment, those of one target stay as the store has them.
         return sorted(found, key=lambda each: -each.slot.at_ns)[: wanted.limit]
+
+    async def findings(self, wanted: FindingQuery) -> list[KeptFinding]:
+        """Return findings, those seen last first."""
+        chosen = findings.FindingFilter(
+            target_ids=None if wanted.target_id is None else (wanted.target_id,),
+            shown=tuple(wanted.states),
+            now_ns=time.time_ns(),
+            limit=wanted.limit,
+        )
+        return [_kept(each) for each in await findings.find(self._db, chosen)]
+
+    async def mute(
+        self, finding_id: int, *, until_ns: int | None, reason: str, by: str
+    ) -> KeptFinding:
+        """Let nobody be told of a finding until a moment, or for ever; raises NotFound."""
+        with _not_found():
+            who = said_by(by, reason)
+            await findings.mute(self._db, finding_id, until_ns=until_ns, by=who)
+        return await self._settled(finding_id)
+
+    async def unmute(self, finding_id: int) -> KeptFinding:
+        """End the mute of a finding; raises NotFound."""
+        with _not_found():
+            await findings.unmute(self._db, finding_id)
+        return await self._settled(finding_id)
+
+    async def resolve(self, finding_id: int, *, reason: str, by: str) -> KeptFinding:
+        """Say that a finding is done with; raises NotFound."""
+        with _not_found():
+            who = said_by(by, reason)
+            await findings.resolve(self._db, finding_id, by=who, now_ns=time.time_ns())
+        return await self._settled(finding_id)
+
+    async def _settled(self, finding_id: int) -> KeptFinding:
+        chosen = findings.FindingFilter(ids=(finding_id,), limit=1)
+        found = await findings.find(self._db, chosen)
+        if not found:
+            raise NotFound(f"the store {self.name} has no finding {finding_id} any more")
+        return _kept(found[0])
+
+
+def _kept(record: FindingRecord) -> KeptFinding:
+    return KeptFinding(state=record.state(time.time_ns()), finding=record)
 
 
 def _is_meant(target: TargetRecord, service: str, labels: Labels) -> bool:

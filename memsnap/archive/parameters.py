@@ -1,6 +1,6 @@
 """Queries as the parameters of a URL, as the API reads them (see `memsnap.web.api.queries`)."""
 
-from memsnap.archive.values import FailureQuery, SeriesQuery, TargetQuery
+from memsnap.archive.values import FailureQuery, FindingQuery, SeriesQuery, TargetQuery
 from memsnap.storage.records import Labels, SnapshotFilter
 
 Parameters = dict[str, str | list[str]]
@@ -42,6 +42,21 @@ def series_parameters(wanted: SeriesQuery) -> Parameters:
         **{name: value for name, value in {**filters, "in": match.function}.items() if value},
         **_times(wanted.since_ns, wanted.until_ns),
     }
+
+
+def finding_parameters(wanted: FindingQuery) -> Parameters:
+    """Return the parameters of `/findings`."""
+    states = [state.value for state in wanted.states]
+    return {
+        **_given(target=wanted.target_id),
+        **({"state": states} if states else {}),
+        "limit": str(wanted.limit),
+    }
+
+
+def settling_parameters(*, until_ns: int | None = None, reason: str = "") -> Parameters:
+    """Return the parameters of `/findings/{id}/mute` and `/resolve`."""
+    return {**_times(None, until_ns), **({"reason": reason} if reason else {})}
 
 
 def cursor(slot_ns: int, snapshot_id: int) -> str:

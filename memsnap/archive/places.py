@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from memsnap.archive.archive import Archive
+from memsnap.archive.archive import Archive, FindingArchive
 from memsnap.errors import UsageError
+
+if TYPE_CHECKING:
+    from memsnap.archive.local import LocalArchive
+    from memsnap.archive.remote import RemoteArchive
 
 SERVER_VARIABLE = "MEMSNAP_SERVER"
 STORE_VARIABLE = "MEMSNAP_STORE_URL"
@@ -67,8 +72,23 @@ def choose(
         return ServerPlace(url=server, token_file=token_file)
     if token_file:
         raise UsageError("a token is for a server", hint="add --server URL")
-    store = store or (_configured(config, environment) if config else "")
-    return StorePlace(url=store or _default())
+    named = named_store(store=store, config=config, environment=environment)
+    return StorePlace(url=named or _default())
+
+
+def named_store(
+    *, store: str = "", config: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Return the URL of the store that is named, as `memsnap serve` finds it; empty: none is.
+
+    Raises:
+        FileError, ConfigError: the configuration cannot be read, or its [store] is wrong.
+    """
+    return (
+        store
+        or environment.get(STORE_VARIABLE, "").strip()
+        or (_configured(config, environment) if config else "")
+    )
 
 
 @asynccontextmanager
@@ -77,10 +97,25 @@ async def opened(place: Place) -> AsyncIterator[Archive]:
 
     Raises StoreError or ServerError where it is away, foreign, or of another version.
     """
+    async with _opened(place, read_only=True) as found:
+        yield found
+
+
+@asynccontextmanager
+async def opened_findings(place: Place, *, read_only: bool) -> AsyncIterator[FindingArchive]:
+    """Give the findings at a place; raises as `opened`."""
+    async with _opened(place, read_only=read_only) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _opened(
+    place: Place, *, read_only: bool
+) -> "AsyncIterator[LocalArchive | RemoteArchive]":
     if isinstance(place, StorePlace):
         from memsnap.archive.local import LocalArchive
 
-        async with LocalArchive.open(place.url) as local:
+        async with LocalArchive.open(place.url, read_only=read_only) as local:
             yield local
         return
     from memsnap.archive.remote import RemoteArchive

@@ -12,14 +12,19 @@ from yarl import URL
 
 from memsnap.archive.errors import NotFound, Problem, ServerError
 from memsnap.archive.parameters import (
+    Parameters,
     failure_parameters,
+    finding_parameters,
     series_parameters,
+    settling_parameters,
     snapshot_parameters,
     target_parameters,
 )
 from memsnap.archive.values import (
     API_VERSION,
     FailureQuery,
+    FindingQuery,
+    KeptFinding,
     Page,
     Series,
     SeriesQuery,
@@ -126,6 +131,30 @@ class RemoteArchive:
         body = await self._get("failures", failure_parameters(wanted))
         return list(self._read(body, Page[FailureRecord]).items)
 
+    async def findings(self, wanted: FindingQuery) -> list[KeptFinding]:
+        """Return findings, those seen last first."""
+        body = await self._get("findings", finding_parameters(wanted))
+        return list(self._read(body, Page[KeptFinding]).items)
+
+    async def mute(
+        self, finding_id: int, *, until_ns: int | None, reason: str, by: str
+    ) -> KeptFinding:
+        """Let nobody be told of a finding; `by` is what the server knows of our token."""
+        parameters = settling_parameters(until_ns=until_ns, reason=reason)
+        return await self._settle(finding_id, "mute", parameters)
+
+    async def unmute(self, finding_id: int) -> KeptFinding:
+        """End the mute of a finding; raises NotFound."""
+        return await self._settle(finding_id, "unmute", {})
+
+    async def resolve(self, finding_id: int, *, reason: str, by: str) -> KeptFinding:
+        """Say that a finding is done with; `by` is what the server knows of our token."""
+        return await self._settle(finding_id, "resolve", settling_parameters(reason=reason))
+
+    async def _settle(self, finding_id: int, word: str, query: Parameters) -> KeptFinding:
+        body = await self._ask("POST", f"findings/{finding_id}/{word}", query)
+        return self._read(body, KeptFinding)
+
     async def _greet(self) -> None:
         """Make sure that this is a memsnap of our version of the API."""
         body = await self._get("", {})
@@ -154,6 +183,9 @@ class RemoteArchive:
             after = {"after": page.next}
 
     async def _get(self, path: str, query: Mapping[str, str | list[str]]) -> bytes:
+        return await self._ask("GET", path, query)
+
+    async def _ask(self, method: str, path: str, query: Mapping[str, str | list[str]]) -> bytes:
         """Return the body of an answer.
 
         Raises the UsageError that the server means, ServerError for whatever else goes wrong.
@@ -161,8 +193,12 @@ class RemoteArchive:
         url = self._door.url.joinpath("api", "v1", *filter(None, path.split("/")))
         proxy = "" if self._door.socket else proxy_for(str(url))
         try:
-            async with self._session.get(
-                url.with_query(query), allow_redirects=False, ssl=self._tls, proxy=proxy or None
+            async with self._session.request(
+                method,
+                url.with_query(query),
+                allow_redirects=False,
+                ssl=self._tls,
+                proxy=proxy or None,
             ) as answer:
                 body = await self._body(answer)
         except TimeoutError as error:
@@ -197,9 +233,10 @@ class RemoteArchive:
     def _refusal(self, answer: aiohttp.ClientResponse, body: bytes) -> UsageError | ServerError:
         """Return the error behind an answer other than 200."""
         if answer.status in {401, 403}:
+            may = "" if answer.method == "GET" else " that may write (memsnap token create --help)"
             return ServerError(
                 f"{self.name} does not let us in (HTTP {answer.status})",
-                hint="set MEMSNAP_TOKEN, or give a file with the token",
+                hint=f"set MEMSNAP_TOKEN, or give a file with the token{may}",
             )
         if answer.status // 100 == 3:
             return ServerError(

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from memsnap.analysis.select import EVERYTHING, Selection
 from memsnap.storage.records import Labels
+from memsnap.storage.sightings import FindingRecord, State
 
 T = TypeVar("T")
 
@@ -57,6 +58,23 @@ class FailureQuery:
     since_ns: int | None = None
     until_ns: int | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingQuery:
+    """Which findings are meant, those seen last first; empty is no condition."""
+
+    target_id: int | None = None
+    states: tuple[State, ...] = ()
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFinding:
+    """A finding that is kept, and its state as people see it."""
+
+    state: State
+    finding: FindingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

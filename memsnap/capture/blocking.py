@@ -36,7 +36,7 @@ from memsnap.capture.hops import Hop, Reply, hops_of, is_redirect
 from memsnap.capture.probe import Located
 from memsnap.capture.target import Target
 from memsnap.capture.tls import authorities, check_files
-from memsnap.capture.visit import Options, Progress, locate_steps, visit_steps
+from memsnap.capture.visit import STACKS_UP_TO, Options, Progress, locate_steps, visit_steps
 from memsnap.errors import TargetError
 from memsnap.snapshot import Snapshot
 
@@ -62,20 +62,21 @@ def capture(
     gc: bool = True,
     warm_up: bool | None = None,
     goroutines: bool = True,
+    stacks_up_to: int = STACKS_UP_TO,
     prefix: str | None = None,
     progress: Progress | None = None,
 ) -> Snapshot:
     """Visit `target` once and return what it answered.
 
-    `gc`, `warm_up` and `goroutines` are those of `Options`.  `prefix` overrides where pprof is
-    (for a PID: where it is looked for first).  `progress` is called with a word or two at each
-    step.
+    `gc`, `warm_up`, `goroutines` and `stacks_up_to` are those of `Options`.  `prefix` overrides
+    where pprof is (for a PID: where it is looked for first).  `progress` is called with a word or
+    two at each step.
 
     Raises:
         TargetError: the target cannot be found or reached, or does not answer as pprof.
         FormatError: it answers with something that is no heap profile.
     """
-    options = Options(gc=gc, warm_up=warm_up, goroutines=goroutines)
+    options = Options(gc=gc, warm_up=warm_up, goroutines=goroutines, stacks_up_to=stacks_up_to)
     place = locate(target, access, prefix)
     return visit(target, place, options=options, progress=progress)
 

@@ -15,6 +15,7 @@ _OTHER_PREFIXES = (
 PLAIN: Query = ()
 WITH_GC: Query = (("gc", "1"),)
 AS_TEXT: Query = (("debug", "1"),)
+AS_LISTING: Query = (("debug", "2"),)
 
 
 def prefixes_to_probe(given: str | None = None) -> tuple[str, ...]:

@@ -59,6 +59,15 @@ if TYPE_CHECKING:
     help="Take the goroutine profiles of the same visit.",
 )
 @click.option(
+    "--stacks-up-to",
+    type=click.IntRange(0),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="Ask for the go statement of each goroutine if there are at most N; the process stands "
+    "still for 5 to 25 us a goroutine. 0 never asks.",
+)
+@click.option(
     "--types/--no-types",
     default=True,
     show_default=True,
@@ -90,7 +99,7 @@ def capture(**given: Any) -> int:
         from memsnap.cli.diff import render
 
         shape = {"by": "site", "sort": "confidence", "limit": 10, "as_markdown": False}
-        result = diff([snapshot for _, snapshot in written])
+        result = diff(written)
         options.show(render(result, shape | {"as_json": given["as_json"]}))
     return 1 if failures else 0
 
@@ -105,12 +114,10 @@ def _target(given: dict[str, Any]) -> "Target":
     return parse_target(given["target"])
 
 
-def _take(
-    target: "Target", count: int, given: dict[str, Any]
-) -> "tuple[list[tuple[str, Snapshot]], int]":
+def _take(target: "Target", count: int, given: dict[str, Any]) -> "tuple[list[Snapshot], int]":
     """Capture `count` times and write each file at once.
 
-    Returns paths and snapshots, and the number of captures that failed.
+    Returns the snapshots, named by their files, and the number of captures that failed.
     """
     from dataclasses import replace
 
@@ -131,11 +138,14 @@ def _take(
         options.make_access(given),
         count=count,
         interval_s=given["interval"],
-        options=Options(gc=given["gc"], warm_up=given["warm_up"], goroutines=given["goroutines"]),
+        options=Options(
+            **{name: given[name] for name in ("gc", "warm_up", "goroutines", "stacks_up_to")}
+        ),
         prefix=given["prefix"],
         report=Listeners(on_failure=failed),
     )
-    written: list[tuple[str, Snapshot]] = []
+    written: list[Snapshot] = []
+    said: set[str] = set()
     sources = TypeSource(file=given["exe"], folder=given["exe_dir"], memory=TypeCache())
     try:
         with sources:
@@ -146,8 +156,8 @@ def _take(
                 path = _path(snapshot, number, count, given)
                 with interrupts.held_back():
                     size_bytes = _write(snapshot, path)
-                    written.append((path, replace(snapshot, name=path)))
-                _report(snapshot, path, size_bytes, given)
+                    written.append(replace(snapshot, name=path))
+                _report(written[-1], size_bytes, given, said)
     except KeyboardInterrupt:
         if not written:
             raise
@@ -188,16 +198,16 @@ def _write(snapshot: "Snapshot", path: str) -> int:
     return len(data)
 
 
-def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, Any]) -> None:
-    if path == "-" or given["then_diff"]:
+def _report(snapshot: "Snapshot", size_bytes: int, given: dict[str, Any], said: set[str]) -> None:
+    """Say what was captured; a note that `said` has, as each of a series may bring, not again."""
+    if snapshot.name == "-" or given["then_diff"]:
         return
     if given["as_json"]:
         import json
-        from dataclasses import replace
 
         from memsnap.report.document import capture_document
 
-        document = capture_document(replace(snapshot, name=path))
+        document = capture_document(snapshot)
         options.show(json.dumps(document | {"size_bytes": size_bytes}, ensure_ascii=False))
         return
     from memsnap.report.words import describe
@@ -206,11 +216,14 @@ def _report(snapshot: "Snapshot", path: str, size_bytes: int, given: dict[str, A
     stats = capture.mem_stats
     live = f", {format_bytes(stats.heap_alloc)} live" if stats and stats.heap_alloc else ""
     took = f", took {format_duration(capture.elapsed_s)}" if capture.elapsed_s else ""
-    options.show(f"{path}  {describe(capture)}{live}  ({format_bytes(size_bytes)}{took})")
+    options.show(f"{snapshot.name}  {describe(capture)}{live}  ({format_bytes(size_bytes)}{took})")
+    notes = capture.notes
     if capture.gc and not capture.gc.proven:
-        options.say(f"  GC not proven: {capture.gc.reason}")
-    for note in capture.notes:
-        options.say(f"  {note}")
+        notes = (f"GC not proven: {capture.gc.reason}", *notes)
+    for note in notes:
+        if note not in said:
+            options.say(f"  {note}")
+    said.update(notes)
 
 
 def _path(snapshot: "Snapshot", number: int, count: int, given: dict[str, Any]) -> str:

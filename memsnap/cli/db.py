@@ -22,11 +22,11 @@ T = TypeVar("T")
 _ROWS = 10
 _STORE = click.option(
     "--store",
-    default="sqlite:///memsnap.db",
-    show_default=True,
-    envvar="MEMSNAP_STORE_URL",
+    default="",
     metavar="URL",
-    help="sqlite:///FILE or postgresql://USER@HOST/NAME.",
+    callback=stores.store_url,
+    help="sqlite:///FILE or postgresql://USER@HOST/NAME; else MEMSNAP_STORE_URL, [store] of "
+    "memsnap --config, memsnap.db.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -29,6 +29,15 @@ def findings(sources: tuple[str, ...], **given: Any) -> int:
     memsnap capture -p PID --count 5 --interval 10s -o shop.snap
     memsnap findings shop-*.snap
     memsnap findings store:shop@-1h..now
+
+    What `memsnap serve` has found on its own is in its store, with an id each (FILE names that are
+    such words are written ./list):
+
+    \b
+    memsnap findings list [TARGET]
+    memsnap findings mute ID... [--for 7d] [--reason TEXT]
+    memsnap findings unmute ID...
+    memsnap findings resolve ID... [--reason TEXT]
     """
     from memsnap.analysis.diff import diff
     from memsnap.analysis.finding import Cause

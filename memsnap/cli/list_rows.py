@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from memsnap.archive.moments import to_datetime
+from memsnap.archive.values import KeptFinding
 from memsnap.cli import options
 from memsnap.report.ink import Column, clean, table
 from memsnap.storage.records import FailureRecord, Labels, SnapshotRecord, TargetRecord
+from memsnap.storage.sightings import FOR_EVER_NS, State
 from memsnap.units import format_bytes, format_count, format_duration, format_time
 
 
@@ -78,6 +80,68 @@ def failure_lines(
         for each in rows
     ]
     return table(options.terminal(), columns, cells)
+
+
+def finding_lines(rows: Sequence[KeptFinding], now_ns: int) -> Iterable[str]:
+    """Return a table of findings; the sentence of each comes last."""
+    titles = ("state", "verdict", "severity", "target", "since", "last", "finding")
+    columns = [Column("id"), *(Column(title, right=False) for title in titles)]
+    cells = [
+        [
+            str(each.finding.id),
+            _state(each),
+            each.finding.verdict,
+            each.finding.severity,
+            clean(each.finding.seen.key),
+            _age(each.finding.course.since_ns, now_ns),
+            _age(each.finding.course.last_ns, now_ns),
+            _said(each),
+        ]
+        for each in rows
+    ]
+    return table(options.terminal(), columns, cells)
+
+
+def settled_line(kept: KeptFinding) -> str:
+    """Return what a finding is now, after somebody has settled it."""
+    by = kept.finding.course.resolved_by if kept.state is State.RESOLVED else kept.finding.muted_by
+    who = f" by {clean(by)}" if by and kept.state in (State.RESOLVED, State.MUTED) else ""
+    return f"{kept.finding.id} is {_state(kept)}{who}: {_said(kept)}"
+
+
+def _state(kept: KeptFinding) -> str:
+    """Return the state, with the end of a mute that ends."""
+    until_ns = kept.finding.muted_until_ns
+    if kept.state is not State.MUTED or until_ns is None or until_ns == FOR_EVER_NS:
+        return kept.state.value
+    return f"muted until {_time(until_ns)}"
+
+
+def _said(kept: KeptFinding) -> str:
+    title = kept.finding.document.get("title")
+    return clean(title if isinstance(title, str) and title else kept.finding.fingerprint)
+
+
+def kept_document(kept: KeptFinding) -> dict[str, Any]:
+    """Return a finding and its course as JSON; `finding` is what was last said of it."""
+    record, course = kept.finding, kept.finding.course
+    return {
+        "id": record.id,
+        "state": kept.state.value,
+        "target_id": record.target_id,
+        "target": record.seen.key,
+        "service": record.seen.service,
+        "first_ns": course.first_ns,
+        "since_ns": course.since_ns,
+        "last_ns": course.last_ns,
+        "captures": course.captures,
+        "since_build": record.since_build,
+        "muted_until_ns": None if record.muted_until_ns == FOR_EVER_NS else record.muted_until_ns,
+        "muted_by": record.muted_by,
+        "resolved_ns": course.resolved_ns,
+        "resolved_by": course.resolved_by,
+        "finding": record.document,
+    }
 
 
 def snapshot_document(record: SnapshotRecord, keys: dict[int, str]) -> dict[str, Any]:

@@ -44,6 +44,13 @@ _COMMANDS = {
 }
 
 
+# Words that may follow a command instead of files: they have commands of their own. A file of that
+# name is written ./list.
+_WORDS = {
+    "findings": {word: "memsnap.cli.settle" for word in ("list", "mute", "unmute", "resolve")},
+}
+
+
 def command_names() -> tuple[str, ...]:
     """Return the names of all commands, which are tables of the configuration too."""
     return tuple(_COMMANDS)
@@ -62,13 +69,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module and return the command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
-        # A command may be called as no function can be: import, list.
-        names = (cmd_name, f"{cmd_name}_command")
-        commands = (getattr(module, name, None) for name in names)
-        return next((each for each in commands if isinstance(each, click.Command)), None)
+        return _imported(_COMMANDS[cmd_name][0], cmd_name) if cmd_name in _COMMANDS else None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader that leaves early (`head`) is no failure of it."""
@@ -93,7 +94,17 @@ class LazyGroup(click.Group):
             close = get_close_matches(args[0], _COMMANDS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             ctx.fail(f"No such command '{args[0]}'.{hint}")
+        words = _WORDS.get(args[0], {}) if args else {}
+        if len(args) > 1 and args[1] in words:
+            return f"{args[0]} {args[1]}", _imported(words[args[1]], args[1]), args[2:]
         return super().resolve_command(ctx, args)
+
+
+def _imported(module: str, name: str) -> click.Command | None:
+    """Return the command of this name; it may be called as no function can be: import, list."""
+    found = importlib.import_module(module)
+    commands = (getattr(found, each, None) for each in (name, f"{name}_command"))
+    return next((each for each in commands if isinstance(each, click.Command)), None)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

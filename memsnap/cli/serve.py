@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from memsnap.config.settings import Settings
     from memsnap.storage.database import Database
 
+_LEAST_STALL_S = 2.0  # between two statements of a transaction, on a machine that is busy
+
 
 @click.command()
 @click.option(
@@ -121,11 +123,14 @@ async def _open_store(settings: "Settings") -> "Database":
     A new SQLite file gets it at once; an old schema is refused unless it shall be migrated.
     """
     from memsnap.storage.database import Database
+    from memsnap.storage.fleet import TURNS
     from memsnap.storage.migrate import check, upgrade
 
     if settings.store.migrate:
         await upgrade(settings.store.url)
-    db = await Database.open(settings.store.url)
+    # What a collector that hangs has locked must not keep its targets from the others.
+    stall_s = max(settings.collector.lease_s / TURNS, _LEAST_STALL_S)
+    db = await Database.open(settings.store.url, stall_s=stall_s)
     try:
         await check(db, create=True)
     except BaseException:

@@ -11,7 +11,7 @@ import click
 from memsnap.errors import UsageError
 
 if TYPE_CHECKING:
-    from memsnap.archive.archive import Archive
+    from memsnap.archive.archive import Archive, FindingArchive
     from memsnap.archive.places import Place
     from memsnap.snapshot import Snapshot
     from memsnap.storage.records import Labels
@@ -63,6 +63,16 @@ def place(given: dict[str, Any]) -> "Place":
     return chosen
 
 
+def store_url(_ctx: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Return the URL of the store as `memsnap serve` finds it, for --store of commands on stores.
+
+    Whether there is anything at it is left to the command.
+    """
+    from memsnap.archive.places import DEFAULT_FILE, named_store
+
+    return named_store(store=given, config=config_file()) or f"sqlite:///{DEFAULT_FILE}"
+
+
 def config_file() -> Path | None:
     """Return the file of `memsnap --config`."""
     context = click.get_current_context(silent=True)
@@ -78,6 +88,21 @@ def ask(given: dict[str, Any], work: "Callable[[Archive], Awaitable[T]]") -> T:
 
     async def run() -> T:
         async with opened(place(given)) as archive:
+            return await work(archive)
+
+    return asyncio.run(run())
+
+
+def ask_findings(
+    given: dict[str, Any], work: "Callable[[FindingArchive], Awaitable[T]]", *, read_only: bool
+) -> T:
+    """Return what `work` does with the findings of the archive that is meant."""
+    import asyncio
+
+    from memsnap.archive.places import opened_findings
+
+    async def run() -> T:
+        async with opened_findings(place(given), read_only=read_only) as archive:
             return await work(archive)
 
     return asyncio.run(run())

@@ -32,13 +32,14 @@ from memsnap.collector.status import Status
 from memsnap.collector.tenure import Tenure
 from memsnap.collector.timetable import Due, Timetable
 from memsnap.collector.triggers import Gauges, gauges_of
+from memsnap.collector.turns import Turns
 from memsnap.collector.visits import Visitor
 from memsnap.config.settings import GcPolicy, Settings
 from memsnap.errors import MemsnapError
 from memsnap.snapshot import Snapshot
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreError
-from memsnap.storage.fleet import TURNS
+from memsnap.storage.fleet import VALID
 from memsnap.storage.leases import leave
 from memsnap.storage.records import Cause, Slot
 from memsnap.storage.spool import Spool
@@ -94,7 +95,7 @@ class Daemon:
         self._fetcher = Fetcher(per_host=settings.collector.per_host)
         self._visitor = Visitor(settings.collector, self._fetcher, environment)
         self._sightings = Sightings(self.metrics, environment)
-        self._turns = asyncio.Semaphore(settings.collector.concurrency)
+        self._turns = Turns(settings.collector.concurrency, self.metrics)
         self._table = Timetable()
         self._visits: dict[asyncio.Task[Outcome], tuple[Post, Slot]] = {}
         self._planned = asyncio.Event()  # a target is due earlier than was thought
@@ -126,7 +127,7 @@ class Daemon:
         self._judge.keep_for_s = settings.retention.daily_for_s
         self._courier.change(settings)
         if settings.collector.concurrency != before.collector.concurrency:
-            self._turns = asyncio.Semaphore(settings.collector.concurrency)
+            self._turns.change(settings.collector.concurrency)
         self._sightings.start(settings, self._group)
         self.metrics.reloads.labels("ok").inc()
         logs.info("configuration read anew", targets=len(self._tenure.posts))
@@ -224,13 +225,11 @@ class Daemon:
                 self._table.change(
                     post.key, post.pace(self.settings.collector), now_ns=self._now_ns()
                 )
-        self._keeper.know(self._tenure.numbers)
         await self._tend_once()
         self._ready = True
 
     async def _tend(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.collector.lease_s / TURNS)
+        async for _ in self._tenure.turns(lambda: self.settings.collector.lease_s):
             await self._tend_once()
 
     async def _tend_once(self) -> None:
@@ -243,13 +242,14 @@ class Daemon:
             return
         for post in left:
             self._table.remove(post.key)
-        for post, last_slot_ns in new.items():
+        for post, standing in new.items():
             logs.info("target taken on", target=post.key)
             self._table.add(
                 post.key,
                 post.pace(self.settings.collector),
                 now_ns=self._now_ns(),
-                last_slot_ns=last_slot_ns,
+                last_slot_ns=standing.last_slot_ns if standing else None,
+                failures=standing.failures if standing else 0,
                 lookback_ns=round(_HANDOVER_LEASES * self.settings.collector.lease_s * 1e9),
             )
         if new:
@@ -265,6 +265,9 @@ class Daemon:
                 logs.warning("the clock was set back", by=format_duration((last_ns - now_ns) / 1e9))
                 self._table.clock_set_back(now_ns)
             last_ns = now_ns
+            if time.monotonic() - self._beat > self.settings.collector.lease_s * VALID:
+                # This process was stopped: others may visit its targets by now.
+                await self._tend_once()
             self._beat = time.monotonic()
             for due in self._table.due(now_ns):
                 self._start_due(due)
@@ -292,10 +295,9 @@ class Daemon:
 
     def _overran(self, post: Post, slot_ns: int, reason: str) -> None:
         self.metrics.scheduled.inc()
-        slot = Slot(target_id=post.target_id, at_ns=slot_ns)
         logs.debug("capture left out", target=post.key, reason=reason)
         self.metrics.failure(post.seen, Cause.OVERRUN)
-        self._keeper.fail(slot, Cause.OVERRUN, reason)
+        self._keeper.fail(post.seen, slot_ns, Cause.OVERRUN, reason)
 
     def _start(self, post: Post, slot: Slot) -> asyncio.Task[Outcome]:
         self.metrics.scheduled.inc()
@@ -317,17 +319,14 @@ class Daemon:
         try:
             if post.found.visit.gc is GcPolicy.AFTER_NATURAL and post.visits:
                 await self._visitor.natural_gc(post)
-            self.metrics.waiting.inc()
             # A turn lasts until the capture is kept: a slow store holds visits up, not memory.
-            async with self._turns:
-                self.metrics.waiting.dec()
-                with self.metrics.running.track_inprogress():
-                    snapshot = await self._visitor.capture(post)
-                    self._captured(post, slot, snapshot)
-                    kept, number = await self._keeper.keep(post.seen, slot, snapshot, lease)
+            async with self._turns.capture():
+                snapshot = await self._visitor.capture(post)
+                self._captured(post, slot, snapshot)
+                kept, number = await self._keeper.keep(post.seen, slot, snapshot, lease)
         except asyncio.CancelledError:
             words = "memsnap was stopped during the capture"
-            self._keeper.fail(slot, Cause.SHUTDOWN, words)
+            self._keeper.fail(post.seen, slot.at_ns, Cause.SHUTDOWN, words)
             raise
         except Exception as error:  # noqa: BLE001  # no target may end the daemon
             return self._failed(post, slot, error)
@@ -383,7 +382,7 @@ class Daemon:
             wait_s = (following - self._now_ns()) / 1e9 if following else None
             again = format_duration(max(wait_s, 0)) if wait_s is not None else None
             tell("capture failed", target=post.key, cause=cause.value, reason=words, again_in=again)
-            self._keeper.fail(slot, cause, words)
+            self._keeper.fail(post.seen, slot.at_ns, cause, words)
             self.feed.publish(
                 Event(kind=Kind.FAILURE, at_ns=slot.at_ns, target_id=slot.target_id, detail=words)
             )
@@ -404,7 +403,7 @@ class Daemon:
 
     async def _look(self, post: Post) -> None:
         try:
-            async with self._turns:
+            async with self._turns.look():
                 gauges = await self._visitor.gauges(post)
         except MemsnapError as error:
             logs.debug("gauges cannot be had", target=post.key, reason=error.message)
@@ -440,7 +439,7 @@ class Daemon:
 
     def _is_behind(self) -> bool:
         """Whether captures come first: some wait for their turn, or for the store."""
-        return self._turns.locked() or not self._keeper.up
+        return self._turns.all_taken or not self._keeper.up
 
     async def _count_findings(self) -> None:
         while True:
@@ -487,4 +486,5 @@ class Daemon:
             await leave(self.db, self.owner, now_ns=self._now_ns())
         except StoreError as error:
             logs.warning("leases could not be given back", reason=error.message)
+        self._keeper.close()
         logs.info("stopped", waiting=self._keeper.waiting or None)

@@ -2,29 +2,31 @@
 
 What waits on disk goes first: as long as a target has captures there, new ones queue up behind
 them, so that the store gets them in order.  Lines of the audit are written many at a time, so that
-a schedule that is behind is not held up by saying so.
+a schedule that is behind is not held up by saying so; on disk they are at once, for a kill.
+
+A capture that the store refuses goes no further: it is set aside, and the audit says so.  A store
+that cannot be used at all, as one of another schema, is like one that is away.
 """
 
 import asyncio
 import time
-from collections import deque
 from enum import Enum
 
 from memsnap.collector import logs
 from memsnap.collector.metrics import Metrics
-from memsnap.errors import FileError
+from memsnap.errors import FileError, FormatError, MemsnapError
 from memsnap.snapshot import Snapshot
 from memsnap.storage.database import Database
-from memsnap.storage.errors import LeaseLost, SlotTaken, StoreError, StoreUnavailable
+from memsnap.storage.errors import LeaseLost, Refused, SlotTaken, StoreError
 from memsnap.storage.failures import record_failures
 from memsnap.storage.records import Cause, FailureRecord, Lease, SeenTarget, Slot
 from memsnap.storage.snapshots import save
-from memsnap.storage.spool import Dropped, Spool, Spooled
-from memsnap.storage.targets import register
+from memsnap.storage.spool import Dropped, SetAside, Spool, Spooled
+from memsnap.storage.targets import numbers
+from memsnap.storage.unwritten import MOST_CHARACTERS, Unwritten, UnwrittenLines
 
 _SAVES = 4  # at a time: more are no faster, and leases have to be renewed between them
 _AT_ONCE = 200  # lines of the audit in one transaction
-_MOST_FAILURES = 20_000  # lines of the audit that wait in memory for the store
 
 
 class Kept(Enum):
@@ -44,8 +46,8 @@ class Keeper:
         self._spool = spool
         self._metrics = metrics
         self._owner = owner
-        self._failures: deque[FailureRecord] = deque()
-        self._numbers: dict[str, int] = {}
+        self._failures = UnwrittenLines(spool.folder)
+        self._lost = 0  # lines of the audit, that the metrics know of
         self._saves = asyncio.Semaphore(_SAVES)
         self._up = True
         self._account()
@@ -72,45 +74,51 @@ class Keeper:
             except SlotTaken:
                 return Kept.TAKEN, None
             except LeaseLost as error:
-                self.fail(slot, Cause.LEASE_LOST, error.message)
+                self.fail(seen, slot.at_ns, Cause.LEASE_LOST, error.message)
                 return Kept.LOST, None
-            except StoreUnavailable as error:
-                self._went_away(error)
-            except StoreError as error:
+            except (Refused, FormatError) as error:  # the latter of a damaged dictionary
                 logs.warning("a capture is refused", target=seen.key, reason=error.message)
-                self.fail(slot, Cause.INTERNAL, error.message)
+                self.fail(seen, slot.at_ns, Cause.INTERNAL, error.message)
                 return Kept.LOST, None
+            except StoreError as error:
+                self._went_away(error)
             else:
                 self._metrics.save_seconds.observe(time.monotonic() - began)
                 self._came_back()
                 return Kept.STORED, number
         return await self._put_on_disk(seen, slot, snapshot), None
 
-    def fail(self, slot: Slot, cause: Cause, message: str) -> None:
+    def fail(self, seen: SeenTarget, slot_ns: int, cause: Cause, message: str) -> None:
         """Put a line into the audit; `drain` writes it."""
-        failure = FailureRecord(
-            slot=slot,
-            at_ns=time.time_ns(),
-            cause=cause,
-            message=message,
-            collector=self._owner,
+        self._failures.append(
+            Unwritten(
+                seen=seen,
+                slot_ns=slot_ns,
+                at_ns=time.time_ns(),
+                cause=cause,
+                message=message[:MOST_CHARACTERS],
+                collector=self._owner,
+            )
         )
-        self._failures.append(failure)
-        if len(self._failures) > _MOST_FAILURES:
-            lost = self._failures.popleft()
-            logs.warning("a line of the audit is lost", slot=lost.slot.at_ns, cause=lost.cause)
+        if self._failures.lost > self._lost:
+            self._metrics.audit_lost.inc(self._failures.lost - self._lost)
+            if not self._lost:
+                logs.warning("the audit of failures is full: its oldest lines are lost")
+            self._lost = self._failures.lost
+
+    def close(self) -> None:
+        """Let go of files; what waits in them stays."""
+        self._failures.close()
 
     async def drain(self) -> None:
         """Bring what waits into the store, oldest first, as far as the store takes it."""
         try:
             await self._flush_failures()
             if len(self._spool):
-                report = await self._spool.drain(self._store_spooled)
+                report = await self._spool.drain(self._store_spooled, self._was_set_aside)
                 if report.stored:
                     logs.info("stored what waited on disk", captures=report.stored)
-                for sentence in report.unreadable:
-                    logs.warning("a capture on disk is set aside", reason=sentence)
-        except StoreUnavailable as error:
+        except StoreError as error:
             self._went_away(error)
         else:
             self._came_back()
@@ -118,13 +126,34 @@ class Keeper:
             self._account()
 
     async def _store_spooled(self, seen: SeenTarget, entry: Spooled, snapshot: Snapshot) -> None:
-        """Store a capture from disk; nobody's lease matters for a slot that nobody has stored."""
-        numbers = await register(self._db, [seen], now_ns=time.time_ns())
-        slot = Slot(target_id=numbers[seen.key], at_ns=entry.slot_ns, reason=entry.reason)
+        """Store a capture from disk; nobody's lease matters for a slot that nobody has stored.
+
+        Raises Refused where that never goes through, whatever the reason: it must not keep what
+        is behind it waiting for ever.
+        """
         try:
+            ids = await numbers(self._db, [seen], now_ns=time.time_ns())
+            slot = Slot(target_id=ids[seen.key], at_ns=entry.slot_ns, reason=entry.reason)
             await self._save(slot, snapshot, None)
         except SlotTaken:
             return  # by another collector, or by this one before it was killed
+        except StoreError:
+            raise
+        except MemsnapError as error:
+            raise Refused(error.message) from error
+        except Exception as error:
+            logs.LOGGER.error("storing a capture failed by a bug of memsnap", exc_info=error)
+            raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def _was_set_aside(self, lost: SetAside) -> None:
+        """Say of a capture on disk that it never will be stored."""
+        self._metrics.spool_set_aside.labels(lost.why.value).inc()
+        key = lost.seen.key if lost.seen else None
+        logs.warning(
+            "a capture on disk is set aside", target=key, slot=lost.slot_ns, reason=lost.message
+        )
+        if lost.seen:
+            self.fail(lost.seen, lost.slot_ns, Cause.INTERNAL, lost.message)
 
     async def _save(self, slot: Slot, snapshot: Snapshot, lease: Lease | None) -> int:
         async with self._saves:
@@ -139,7 +168,7 @@ class Keeper:
                 self._spool.put, seen, snapshot, slot_ns=slot.at_ns, reason=slot.reason
             )
         except FileError as error:
-            self.fail(slot, Cause.SPOOL_FULL, error.message)
+            self.fail(seen, slot.at_ns, Cause.SPOOL_FULL, error.message)
             return Kept.LOST
         finally:
             self._account()
@@ -149,46 +178,46 @@ class Keeper:
 
     def _audit_dropped(self, dropped: Dropped) -> None:
         self._metrics.spool_dropped.inc()
-        if dropped.seen is None:
-            return
-        number = self._numbers.get(dropped.seen.key)
-        logs.warning("the spool is full: a capture is lost", target=dropped.seen.key)
-        if number is not None:
-            slot = Slot(target_id=number, at_ns=dropped.slot_ns, reason=dropped.reason)
+        if dropped.seen is not None:
+            logs.warning("the spool is full: a capture is lost", target=dropped.seen.key)
             words = "the store was away for longer than the spool has room"
-            self.fail(slot, Cause.SPOOL_FULL, words)
-
-    def know(self, numbers: dict[str, int]) -> None:
-        """Take over the targets' ids by key, for the audit of what the spool drops."""
-        self._numbers = numbers
+            self.fail(dropped.seen, dropped.slot_ns, Cause.SPOOL_FULL, words)
 
     async def _flush_failures(self) -> None:
-        while self._failures:
-            batch = [self._failures.popleft() for _ in range(min(len(self._failures), _AT_ONCE))]
-            try:
-                await self._write(batch)
-            finally:
-                # What a store that went away, or the end of this task, has left over waits on.
-                self._failures.extendleft(reversed(batch))
+        while batch := self._failures.oldest(_AT_ONCE):
+            await self._write([line for _, line in batch])
+            self._failures.forget(batch[-1][0])
 
-    async def _write(self, batch: list[FailureRecord]) -> None:
-        """Write lines of the audit and take them out of `batch`, those that are refused as well."""
+    async def _write(self, lines: list[Unwritten]) -> None:
+        """Write lines of the audit; those that are refused are told and left out."""
         try:
-            await record_failures(self._db, batch)
-            batch.clear()
-        except StoreUnavailable:
-            raise
-        except StoreError:  # one of them has no target any more
-            while batch:
-                try:
-                    await record_failures(self._db, batch[:1])
-                except StoreUnavailable:
-                    raise
-                except StoreError as error:
-                    logs.warning("a line of the audit is refused", reason=error.message)
-                del batch[0]
+            await self._record(lines)
+        except Refused as error:
+            if len(lines) > 1:
+                for line in lines:
+                    await self._write([line])
+                return
+            key = lines[0].seen.key
+            logs.warning("a line of the audit is refused", target=key, reason=error.message)
 
-    def _went_away(self, error: StoreUnavailable) -> None:
+    async def _record(self, lines: list[Unwritten]) -> None:
+        targets = list({line.seen.key: line.seen for line in lines}.values())
+        ids = await numbers(self._db, targets, now_ns=time.time_ns())
+        await record_failures(
+            self._db,
+            [
+                FailureRecord(
+                    slot=Slot(target_id=ids[line.seen.key], at_ns=line.slot_ns),
+                    at_ns=line.at_ns,
+                    cause=line.cause,
+                    message=line.message,
+                    collector=line.collector,
+                )
+                for line in lines
+            ],
+        )
+
+    def _went_away(self, error: StoreError) -> None:
         if self._up:
             logs.warning("the store is away; captures go to disk", reason=error.message)
         self._up = False
@@ -203,6 +232,7 @@ class Keeper:
     def _account(self) -> None:
         self._metrics.spooled.set(len(self._spool))
         self._metrics.spool_bytes.set(self._spool.size_bytes)
+        self._metrics.audit_waiting.set(len(self._failures))
 
 
 def _is(dropped: Dropped, seen: SeenTarget, slot: Slot) -> bool:

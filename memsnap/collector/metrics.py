@@ -83,6 +83,11 @@ class Metrics:
         self.spool_dropped = counter(
             "spool_dropped_total", "Captures lost because the spool was full."
         )
+        self.spool_set_aside = counter(
+            "spool_set_aside_total", "Captures on disk that never can be stored.", ["why"]
+        )
+        self.audit_waiting = gauge("audit_waiting", "Lines of the audit that wait for the store.")
+        self.audit_lost = counter("audit_lost_total", "Lines of the audit lost: too many waited.")
         self.leases = gauge("leases_held", "Targets that this collector visits.")
         self.leases_lost = counter("leases_lost_total", "Targets that went to other collectors.")
         self.collectors = gauge("collectors", "Collectors alive on this store.")

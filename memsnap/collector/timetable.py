@@ -76,6 +76,7 @@ class Timetable:
         *,
         now_ns: int,
         last_slot_ns: int | None = None,
+        failures: int = 0,
         lookback_ns: int = 0,
     ) -> None:
         """Plan `key` from its current slot on, or from the next if that one is behind us.
@@ -83,14 +84,20 @@ class Timetable:
         `last_slot_ns` is the last slot that somebody has taken care of.  Without one the target
         is new, and its current slot is due at once: a first capture should not take an interval.
         Slots after it that nobody came for are told as missed, as far as `lookback_ns` goes back.
+
+        After `failures` in a row, slots were left out on purpose.  The backoff goes on, but the
+        first visit is at the next slot: another collector may reach what the last one did not.
         """
-        slot = slot_at(now_ns, key, pace.interval_ns)
-        if last_slot_ns is not None and last_slot_ns >= slot:
-            slot += pace.interval_ns
-        elif last_slot_ns is not None:
-            earliest = max(last_slot_ns, now_ns - lookback_ns)
-            slot = min(slot, slot_at(earliest, key, pace.interval_ns) + pace.interval_ns)
-        self._plan(_Entry(key=key, pace=pace, next_ns=slot))
+        interval, slot = pace.interval_ns, slot_at(now_ns, key, pace.interval_ns)
+        if last_slot_ns is not None:
+            last = min(slot_at(last_slot_ns, key, interval), slot)
+            following = last + pace.intervals_after(failures) * interval
+            if following > slot:
+                slot += interval
+            else:
+                earliest = slot_at(now_ns - lookback_ns, key, interval) + interval
+                slot = min(slot, max(following, earliest))
+        self._plan(_Entry(key=key, pace=pace, next_ns=slot, failures=failures))
 
     def remove(self, key: str) -> None:
         """Forget `key`; nothing of it becomes due any more."""

@@ -17,6 +17,8 @@ from memsnap.report.columns import ColumnsDocument, columns_document
 
 TEMPLATE = Path(__file__).parent.parent / "web" / "static" / "report.html"
 _DATA = "{{data}}"
+
+
 def render_html(diff: Diff, template: Path = TEMPLATE) -> str:
     """Return the file's text.
 

@@ -7,14 +7,23 @@ are integer bytes, limits those of a 95 % interval, and null stands for what is 
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
+from memsnap.analysis.alone import find_alone
+from memsnap.analysis.finding import Severity
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.live import Live, LiveRow, LiveSort
 from memsnap.analysis.stats import CONFIDENCE
 from memsnap.analysis.table import By
 from memsnap.report import words
-from memsnap.report.document import capture_document, check_document, subject_document
+from memsnap.report.document import (
+    capture_document,
+    check_document,
+    finding_document,
+    subject_document,
+)
+from memsnap.report.findings import finding_lines
 from memsnap.report.ink import Column, Ink, clean, table
 from memsnap.snapshot import ProcessMemory
 from memsnap.units import format_bytes, format_count, format_range
@@ -33,6 +42,7 @@ def render_show(live: Live, *, limit: int, is_file: bool, ink: Ink, again: str =
     """
     parts = [
         "\n".join(_header(live, ink)),
+        "\n".join(_findings(live, ink)),
         "\n".join(_memory(live, ink)),
         "\n".join(_ledger(live, ink)),
         "\n".join(_sites(live, limit, ink)),
@@ -57,7 +67,8 @@ def show_document(live: Live, *, limit: int) -> dict[str, Any]:
     """Return `memsnap.show/1`.
 
     `capture` is as in `memsnap.diff/1`; `heap` holds the runtime's exact count
-    (`heap_alloc_bytes`) beside the profile's estimate with its limits; `sites` are the largest.
+    (`heap_alloc_bytes`) beside the profile's estimate with its limits; `findings` are what one
+    capture shows by itself; `sites` are the largest.
     """
     return {
         "schema": SHOW_SCHEMA,
@@ -68,6 +79,7 @@ def show_document(live: Live, *, limit: int) -> dict[str, Any]:
             "samples": int(live.totals.samples[0]),
             "site_count": len(live.alignment),
         },
+        "findings": [finding_document(finding) for finding in find_alone(live)],
         "sites": [live_row_document(row) for row in live.rows(limit=limit)],
     }
 
@@ -75,7 +87,11 @@ def show_document(live: Live, *, limit: int) -> dict[str, Any]:
 def top_document(
     live: Live, *, by: By = By.SITE, sort: LiveSort = LiveSort.LIVE, limit: int | None = None
 ) -> dict[str, Any]:
-    """Return `memsnap.top/1`: `rows` as selected and sorted, `total` of all that is selected."""
+    """Return `memsnap.top/1`.
+
+    `rows` are as selected and sorted, `total` is of all that is selected; `findings` are those of
+    the capture that are about what is selected.
+    """
     return {
         "schema": TOP_SCHEMA,
         "confidence": CONFIDENCE,
@@ -85,6 +101,7 @@ def top_document(
         "selection": asdict(live.selection),
         "sample_rate_bytes": live.snapshot.heap.period,
         "total": _numbers(live.row(live.totals, 0)) if len(live.selected) else None,
+        "findings": [finding_document(finding) for finding in find_alone(live)],
         "rows": [live_row_document(row) for row in live.rows(by, sort=sort, limit=limit)],
     }
 
@@ -140,6 +157,13 @@ def _header(live: Live, ink: Ink) -> Iterator[str]:
         yield ink.paint(ink.wrap(f"GC proven: {clean(capture.gc.reason)}", indent=0), "dim")
     for note in capture.notes:
         yield ink.paint(ink.wrap("! " + clean(note), indent=0), "yellow")
+
+
+def _findings(live: Live, ink: Ink) -> Iterator[str]:
+    """Yield what one capture shows by itself; a remark is no more than a line."""
+    for number, finding in enumerate(find_alone(live), 1):
+        lines = finding_lines(number, finding, ink, full=False)
+        yield from islice(lines, 1) if finding.severity is Severity.INFO else lines
 
 
 def _memory(live: Live, ink: Ink) -> Iterator[str]:

@@ -66,15 +66,20 @@ class Database:
         self._reader = reader
 
     @classmethod
-    async def open(cls, url: str, *, read_only: bool = False) -> Self:
+    async def open(
+        cls, url: str, *, read_only: bool = False, stall_s: float = _STATEMENT_TIMEOUT_S
+    ) -> Self:
         """Open `sqlite:///path`, a bare path or `postgresql://user@host/name`.
 
         SQLite's file is created where there is none, unless `read_only`; the schema is left to
-        `migrate`.  Raises UsageError for another kind of URL, StoreUnavailable where there is
-        no database, StoreError where it is none that memsnap can use.
+        `migrate`.  A process that stops in the middle of a transaction keeps PostgreSQL's locks
+        from others for `stall_s`.
+
+        Raises UsageError for another kind of URL, StoreUnavailable where there is no database,
+        StoreError where it is none that memsnap can use.
         """
         if is_postgres(url):
-            database = _postgres(cls, url, read_only=read_only)
+            database = _postgres(cls, url, read_only=read_only, stall_s=stall_s)
         else:
             path = sqlite_path(url)
             await asyncio.to_thread(_probe, path, read_only=read_only)
@@ -271,12 +276,12 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _postgres(kind: type[Database], url: str, *, read_only: bool) -> Any:
+def _postgres(kind: type[Database], url: str, *, read_only: bool, stall_s: float) -> Any:
     name = _without_secrets(url)
     try:
         engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=partial(_connect, url, name, read_only=read_only),
+            async_creator=partial(_connect, url, name, read_only=read_only, stall_s=stall_s),
             pool_size=_CONNECTIONS,
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_S,
@@ -291,14 +296,14 @@ def _postgres(kind: type[Database], url: str, *, read_only: bool) -> Any:
     return kind(name, writer=engine, reader=engine)
 
 
-async def _connect(url: str, name: str, *, read_only: bool) -> Any:
+async def _connect(url: str, name: str, *, read_only: bool, stall_s: float) -> Any:
     """Return a connection of asyncpg, which knows all forms of URL that libpq does."""
     import asyncpg
 
     settings = {
         "application_name": f"memsnap {__version__}",
         "statement_timeout": f"{_STATEMENT_TIMEOUT_S}s",
-        "idle_in_transaction_session_timeout": f"{_STATEMENT_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{round(stall_s * 1000)}ms",
         "default_transaction_read_only": "on" if read_only else "off",
     }
     try:

@@ -1,6 +1,7 @@
 """What goes wrong with a store, in sentences; the drivers' own errors end here.
 
 `StoreUnavailable` is the one to wait for or to spool at: the same call may go through later.
+`Refused` is the opposite: the store works, and what it was given is the trouble.
 """
 
 import sqlite3
@@ -16,6 +17,10 @@ class StoreError(MemsnapError):
 
 class StoreUnavailable(StoreError):
     """The store is away, locked or full; the same call may go through later."""
+
+
+class Refused(StoreError):
+    """The store works, but never takes this: a value out of range, against a rule of its own."""
 
 
 class SlotTaken(StoreError):
@@ -42,6 +47,11 @@ _AWAY_STATES = {
     "57014": "the statement took too long",
     "57P03": "it is starting up",
 }
+_POOLER_HINT = (
+    "a pooler in between needs pool_mode = session, and ignore_startup_parameters as in "
+    "docs/operations.md"
+)
+_REFUSED_CLASSES = frozenset({"22", "23", "54"})  # data, integrity, limits of the program
 # By SQLite's primary result code (sqlite.org/rescode.html).
 _AWAY_CODES = {
     sqlite3.SQLITE_BUSY: "it is locked by another process",
@@ -57,6 +67,14 @@ _BROKEN_CODES = {
     sqlite3.SQLITE_PERM: "its file may not be accessed",
     sqlite3.SQLITE_AUTH: "its file may not be accessed",
 }
+_REFUSED_CODES = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
 _HINTS = {
     sqlite3.SQLITE_FULL: "free some space, or keep less: memsnap db prune",
     sqlite3.SQLITE_CANTOPEN: "do its folder and the rights on it allow reading and writing?",
@@ -88,11 +106,15 @@ def of_sqlalchemy(error: exc.SQLAlchemyError, store: str) -> StoreError:
 
 def of_sqlstate(state: str, cause: BaseException, store: str) -> StoreError:
     """Return what PostgreSQL means with an error of this state."""
-    reason = _AWAY_STATES.get(state) or _AWAY_CLASSES.get(state[:2])
-    if reason:
-        return away(store, reason)
     hint = ""
-    if state in {"42P01", "42703"}:  # undefined table, undefined column
+    # A pooler that knows no such setting; one that shares connections between transactions.
+    if "startup parameter" in str(cause) or state == "42P05":
+        hint = _POOLER_HINT
+    elif reason := _AWAY_STATES.get(state) or _AWAY_CLASSES.get(state[:2]):
+        return away(store, reason)
+    elif state[:2] in _REFUSED_CLASSES:
+        return Refused(f"the store {store} refuses: {_first_line(cause)}")
+    elif state in {"42P01", "42703"}:  # undefined table, undefined column
         hint = "bring its schema up to date: memsnap db upgrade"
     elif state[:2] == "28":
         hint = "are the user and the password right?"
@@ -115,6 +137,8 @@ def of_sqlite(cause: sqlite3.Error, store: str) -> StoreError:
     if code in _BROKEN_CODES:
         return StoreError(f"the store {store} cannot be used: {_BROKEN_CODES[code]}", hint=hint)
     text = _first_line(cause)
+    if code in _REFUSED_CODES:
+        return Refused(f"the store {store} refuses: {text}")
     if text.startswith(("no such table", "no such column")):
         hint = "bring its schema up to date: memsnap db upgrade"
     return StoreError(f"the store {store} failed: {text}", hint=hint)

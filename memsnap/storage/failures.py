@@ -11,15 +11,14 @@ from memsnap.storage.details import text
 from memsnap.storage.records import Cause, FailureRecord, Slot
 from memsnap.storage.tables import failures as table
 from memsnap.storage.tables import snapshots
-
-_MOST_CHARACTERS = 2000
+from memsnap.storage.unwritten import MOST_CHARACTERS
 
 
 async def record_failure(db: Database, failure: FailureRecord) -> None:
     """Write down that a capture failed, over an earlier failure of the same slot.
 
     Where the slot has a snapshot, nothing is written: the capture did come through.  Raises
-    StoreError where there is no such target.
+    Refused where there is no such target.
     """
     await record_failures(db, [failure])
 
@@ -37,7 +36,7 @@ async def _record(connection: AsyncConnection, failure: FailureRecord) -> None:
     values = {
         "at_ns": failure.at_ns,
         "cause": failure.cause.value,
-        "message": text(failure.message)[:_MOST_CHARACTERS],
+        "message": text(failure.message)[:MOST_CHARACTERS],
         "collector": text(failure.collector),
     }
     await targets.lock(connection, slot.target_id)

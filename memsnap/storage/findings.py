@@ -302,7 +302,7 @@ async def _change(db: Database, finding_id: int, values: dict[str, Any]) -> None
     if done.rowcount == 0:
         raise UsageError(
             f"the store {db.name} has no finding {finding_id}",
-            hint="memsnap findings --store shows those that it has",
+            hint="memsnap findings list shows those that it has",
         )
 
 

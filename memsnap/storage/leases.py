@@ -120,6 +120,29 @@ async def claim(
     return taken
 
 
+async def is_any_free(
+    db: Database,
+    owner: str,
+    *,
+    lease_s: float,
+    now_ns: int,
+    among: Collection[int] | None = None,
+) -> bool:
+    """Whether `claim` would find a target, if its share allowed; locks and writes nothing."""
+    async with db.connect() as connection:
+        now = await _clock(connection, now_ns)
+        free = _free(owner, now, lease_ns=_ns(lease_s), idle_ns=0)
+        if among is not None:
+            free.append(one_of(connection, leases.c.target_id, among))
+        found = await connection.execute(
+            select(leases.c.target_id)
+            .join(targets, targets.c.id == leases.c.target_id)
+            .where(targets.c.retired_ns.is_(None), *free)
+            .limit(1)
+        )
+        return found.first() is not None
+
+
 async def renew(
     db: Database,
     owner: str,

@@ -99,6 +99,11 @@ class FindingRecord:
         return State.MUTED if muted and not self.course.is_over else self.course.state
 
 
+def said_by(who: str, reason: str) -> str:
+    """Return who settled a finding, with the reason where one was given."""
+    return f"{who}: {reason.strip()}" if reason.strip() else who
+
+
 def begun(judgement: Judgement) -> Course:
     """Return the course of a finding that is seen for the first time."""
     last_ns = judgement.slots_ns[-1]

@@ -49,8 +49,9 @@ async def save(
     Raises:
         SlotTaken: the slot has a snapshot, which stays.
         LeaseLost: the target is another collector's by now.
-        StoreError: there is no such target.
+        Refused: there is no such target, or a value is none that the store takes.
         StoreUnavailable: the store is away; the same call may go through later.
+        StoreError: the store cannot be used: it is damaged, or of another schema.
     """
     capture = details.sane(snapshot.capture)
     identity = builds.identify(capture.process, snapshot.heap, slot.target_id)

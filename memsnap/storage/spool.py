@@ -2,7 +2,8 @@
 
 A folder within a bound of bytes: a `.snap` per capture, its slot, its target's key hash and its
 reason in the name, and a small JSON file per target that says which one that is.  What does not
-fit drops the oldest and is reported.  Knows no database: `drain` is given what stores a capture.
+fit drops the oldest and is reported.  What can never be stored is set aside, for people to look
+at.  Knows no database: `drain` is given what stores a capture.
 """
 
 import errno
@@ -14,6 +15,7 @@ from asyncio import to_thread
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from threading import RLock
 from typing import BinaryIO, Self
@@ -23,13 +25,14 @@ import msgspec
 
 from memsnap.errors import FileError, FormatError
 from memsnap.snapshot import Snapshot
+from memsnap.storage.errors import Refused
 from memsnap.storage.records import SeenTarget
 from memsnap.storage.snapfile import from_bytes, to_bytes, write_atomically
 
 _NAME = re.compile(r"(?P<slot>\d{19})-(?P<target>[0-9a-f]{20})-(?P<reason>[\w.~%-]{1,150})\.snap")
 _HALF = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")  # what write_atomically leaves behind when killed
 _REASON_CHARS = 150  # file names end at 255 bytes
-_MOST_UNREADABLE = 16  # files kept to be looked at
+_MOST_ASIDE = 16  # files in each folder of `Aside`
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -53,12 +56,30 @@ class Dropped:
     reason: str
 
 
+class Aside(Enum):
+    """Why a capture is set aside, and the name of the folder in the spool's that has it then."""
+
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A capture that can never be stored; `seen` is None where nobody knows its target."""
+
+    seen: SeenTarget | None
+    slot_ns: int
+    reason: str
+    why: Aside
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainReport:
-    """What became of the spool: captures handed over, set aside as unreadable, still waiting."""
+    """What became of the spool: captures handed over, set aside, still waiting."""
 
     stored: int
-    unreadable: tuple[str, ...]  # one sentence each
+    set_aside: int
     waiting: int
 
 
@@ -82,12 +103,13 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
-            found = _sweep(folder)
+            found, aside = _sweep(folder), _set_aside_in(folder)
         except OSError as error:
             raise _folder_error(folder, error) from error
         self._waiting = found
         self._count = Counter(entry.target for entry in found.values())
         self._bytes = sum(entry.size_bytes for entry in found.values())
+        self._aside = dict(sorted(aside))
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +126,7 @@ class Spool:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the captures that wait."""
+        """Bytes of the captures that wait; those set aside, which go first, come on top."""
         return self._bytes
 
     def holds(self, key: str) -> bool:
@@ -139,11 +161,11 @@ class Spool:
             if len(data) > self.max_bytes:
                 self.dropped += 1
                 return (Dropped(seen=seen, slot_ns=slot_ns, reason=reason),)
-            dropped = self._make_room(self._bytes + len(data) - self.max_bytes)
+            dropped = self._make_room(self._held_bytes() + len(data) - self.max_bytes)
             try:
                 self._write(entry, seen, data)
             except FileError as error:
-                if not _is_full(error) or not self._waiting:
+                if not _is_full(error) or not (self._waiting or self._aside):
                     raise
                 dropped += self._make_room(2 * len(data))
                 self._write(entry, seen, data)
@@ -168,43 +190,59 @@ class Spool:
             except OSError as error:
                 raise _folder_error(self.folder, error) from error
 
-    def set_aside(self, entry: Spooled) -> None:
-        """Move a capture that cannot be read to the folder `unreadable`, which keeps a few."""
-        aside = self.folder / "unreadable"
+    def set_aside(self, entry: Spooled, why: Aside) -> None:
+        """Move a capture to the folder of those that never can be stored, which keeps a few.
+
+        Their files count to the spool's bound, and are the first to go for captures that wait.
+        """
+        folder = self.folder / why.value
         with self._guard:
             try:
-                aside.mkdir(exist_ok=True)
+                folder.mkdir(exist_ok=True)
                 if entry.path.exists():
-                    entry.path.replace(aside / entry.path.name)
-                for old in sorted(aside.iterdir())[:-_MOST_UNREADABLE]:
-                    old.unlink()
+                    entry.path.replace(folder / entry.path.name)
+                    self._aside[folder / entry.path.name] = entry.size_bytes
                 self._forget(entry)
+                kept = sorted(path for path in self._aside if path.parent == folder)
+                for old in kept[:-_MOST_ASIDE]:
+                    self._unlink_aside(old)
             except OSError as error:
                 raise _folder_error(self.folder, error) from error
 
     async def drain(
-        self, store: Callable[[SeenTarget, Spooled, Snapshot], Awaitable[None]]
+        self,
+        store: Callable[[SeenTarget, Spooled, Snapshot], Awaitable[None]],
+        told: Callable[[SetAside], None],
     ) -> DrainReport:
         """Hand every capture to `store`, oldest slot first, and forget those that it took.
 
         A capture goes once `store` has returned, so that it has to accept the same one again
-        after a crash.  What it raises ends the draining and leaves the rest for the next time.
-        Unreadable files are set aside.
+        after a crash.  Those that it refuses (Refused) and those that cannot be read are set
+        aside and `told`, and the others go on; whatever else it raises ends the draining and
+        leaves the rest for the next time.
         """
-        stored = 0
-        unreadable: list[str] = []
+        stored = aside = 0
         for entry in self.waiting():
+            seen = None
             try:
                 seen, snapshot = await to_thread(self.load, entry)
-            except (FileError, FormatError) as error:
+                await store(seen, entry, snapshot)
+            except (FileError, FormatError, Refused) as error:
                 if self._is_waiting(entry):  # else it was dropped for a newer one meanwhile
-                    unreadable.append(error.message)
-                    await to_thread(self.set_aside, entry)
+                    lost = SetAside(
+                        seen=seen or self._known_target(entry),
+                        slot_ns=entry.slot_ns,
+                        reason=entry.reason,
+                        why=Aside.REFUSED if seen else Aside.UNREADABLE,
+                        message=error.message,
+                    )
+                    await to_thread(self.set_aside, entry, lost.why)
+                    told(lost)
+                    aside += 1
                 continue
-            await store(seen, entry, snapshot)
             await to_thread(self.remove, entry)
             stored += 1
-        return DrainReport(stored=stored, unreadable=tuple(unreadable), waiting=len(self))
+        return DrainReport(stored=stored, set_aside=aside, waiting=len(self))
 
     def _is_waiting(self, entry: Spooled) -> bool:
         return self._waiting.get((entry.slot_ns, entry.target)) is entry
@@ -227,13 +265,12 @@ class Spool:
     def _make_room(self, size_bytes: int) -> list[Dropped]:
         """Drop the oldest until `size_bytes` are freed, or nothing is left."""
         dropped: list[Dropped] = []
-        before = self._bytes
-        while self._waiting and before - self._bytes < size_bytes:
+        before = self._held_bytes()
+        while self._aside and before - self._held_bytes() < size_bytes:
+            self._unlink_aside(next(iter(self._aside)))
+        while self._waiting and before - self._held_bytes() < size_bytes:
             entry = min(self._waiting.values())
-            try:
-                seen = self._target(entry.target)
-            except (FileError, FormatError):
-                seen = None
+            seen = self._known_target(entry)
             self.remove(entry)
             dropped.append(Dropped(seen=seen, slot_ns=entry.slot_ns, reason=entry.reason))
         self.dropped += len(dropped)
@@ -249,6 +286,23 @@ class Spool:
             del self._count[entry.target]
             self._targets.pop(entry.target, None)
             self._sidecar(entry.target).unlink(missing_ok=True)
+
+    def _held_bytes(self) -> int:
+        return self._bytes + sum(self._aside.values())
+
+    def _unlink_aside(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _folder_error(self.folder, error) from error
+        del self._aside[path]
+
+    def _known_target(self, entry: Spooled) -> SeenTarget | None:
+        try:
+            with self._guard:
+                return self._target(entry.target)
+        except (FileError, FormatError):
+            return None
 
     def _sidecar(self, target: str) -> Path:
         return self.folder / f"{target}.target.json"
@@ -308,6 +362,13 @@ def _sweep(folder: Path) -> dict[tuple[int, str], Spooled]:
         if path.name.partition(".")[0] not in used:
             path.unlink(missing_ok=True)
     return entries
+
+
+def _set_aside_in(folder: Path) -> list[tuple[Path, int]]:
+    """Return the files that were set aside, with their sizes."""
+    folders = [folder / each.value for each in Aside]
+    files = [path for each in folders if each.is_dir() for path in each.iterdir()]
+    return [(path, path.stat().st_size) for path in files]
 
 
 def _is_full(error: FileError) -> bool:

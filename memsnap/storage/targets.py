@@ -11,7 +11,7 @@ from memsnap.analysis.names import nearest
 from memsnap.errors import UsageError
 from memsnap.storage.database import Database, insert_into
 from memsnap.storage.details import text
-from memsnap.storage.errors import StoreError
+from memsnap.storage.errors import Refused
 from memsnap.storage.records import SeenTarget, TargetRecord
 from memsnap.storage.tables import failures, snapshots
 from memsnap.storage.tables import targets as table
@@ -37,6 +37,32 @@ async def register(db: Database, seen: Sequence[SeenTarget], *, now_ns: int) -> 
             )
             ids |= {row.key: row.id for row in found}
     return {each.key: ids[text(each.key)] for each in seen}
+
+
+async def numbers(db: Database, seen: Sequence[SeenTarget], *, now_ns: int) -> dict[str, int]:
+    """Return the ids by key of targets that were found once, and that may be gone by now.
+
+    Those that the store does not know are added as retired: whoever finds them registers them.
+    """
+    rows = {text(each.key): _columns(each) for each in sorted(seen, key=lambda each: each.key)}
+    async with db.connect() as connection:
+        ids = await _ids(connection, list(rows))
+    if missing := [row for key, row in rows.items() if key not in ids]:
+        times = {"first_seen_ns": now_ns, "last_seen_ns": now_ns, "retired_ns": now_ns}
+        async with db.begin() as connection:
+            for row in missing:
+                statement = insert_into(connection, table).values(**row, **times)
+                await connection.execute(statement.on_conflict_do_nothing())
+            ids |= await _ids(connection, [row["key"] for row in missing])
+    return {each.key: ids[text(each.key)] for each in seen}
+
+
+async def _ids(connection: AsyncConnection, keys: list[str]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for piece in _pieces(keys):
+        query = select(table.c.key, table.c.id).where(table.c.key.in_(piece))
+        ids |= {row.key: row.id for row in await connection.execute(query)}
+    return ids
 
 
 async def retire(db: Database, keys: Collection[str], *, now_ns: int) -> int:
@@ -103,35 +129,14 @@ async def find_target(db: Database, wanted: str) -> TargetRecord:
     )
 
 
-async def last_slots(db: Database, ids: Collection[int]) -> dict[int, int]:
-    """Return the last slot of each target that anybody has taken care of, captured or not.
-
-    Targets without any are left out.
-    """
-    found: dict[int, int] = {}
-    wanted = sorted(ids)
-    async with db.connect() as connection:
-        for first in range(0, len(wanted), _AT_ONCE):
-            piece = wanted[first : first + _AT_ONCE]
-            for source in (snapshots, failures):
-                query = (
-                    select(source.c.target_id, func.max(source.c.slot_ns))
-                    .where(source.c.target_id.in_(piece))
-                    .group_by(source.c.target_id)
-                )
-                for number, slot_ns in await connection.execute(query):
-                    found[number] = max(slot_ns, found.get(number, slot_ns))
-    return found
-
-
 async def lock(connection: AsyncConnection, target_id: int) -> None:
     """Let no other transaction write of this target until this one ends.
 
-    Raises StoreError where there is no such target.
+    Raises Refused where there is no such target.
     """
     row = select(table.c.id).where(table.c.id == target_id).with_for_update(key_share=True)
     if (await connection.execute(row)).scalar_one_or_none() is None:
-        raise StoreError(f"the store has no target {target_id}", hint="register it first")
+        raise Refused(f"the store has no target {target_id}", hint="register it first")
 
 
 def label_text(name: str, value: str) -> str:

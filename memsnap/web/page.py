@@ -42,7 +42,8 @@ _NOT_BUILT = (
 def add_page(app: web.Application, static: Path = STATIC) -> None:
     """Add `/` and the files that it asks for; the page finds its views in the URL's fragment.
 
-    `/findings/3`, as alerts name a finding, leads to its view.  Where the page is not built, `/` says so and how to build it.
+    `/findings/3`, as alerts name a finding, leads to its view.  Where the page is not built, `/`
+    says so and how to build it.
     """
 
     async def index(_: web.Request) -> web.StreamResponse:

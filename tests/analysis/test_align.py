@@ -70,7 +70,7 @@ def buckets(draw: st.DrawFn, *, types: Sequence[str] = ("",)) -> Profile:
     return slow_twin.without_symbols(profile, "main.gone") if draw(st.booleans()) else profile
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(profiles=st.lists(buckets(), min_size=1, max_size=3))
 def test_rows_and_sums_are_those_of_the_slow_twin(profiles: list[Profile]) -> None:
     alignment = aligned(*profiles)
@@ -79,7 +79,7 @@ def test_rows_and_sums_are_those_of_the_slow_twin(profiles: list[Profile]) -> No
         assert rows_of(alignment, at) == slow_twin.rows(profile, typed=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(profiles=st.lists(buckets(types=["main.T", "[]uint8"]), min_size=1, max_size=3))
 def test_typed_rows_and_sums_are_those_of_the_slow_twin(profiles: list[Profile]) -> None:
     filled = [profile for profile in profiles if len(profile)]
@@ -90,7 +90,7 @@ def test_typed_rows_and_sums_are_those_of_the_slow_twin(profiles: list[Profile])
         assert rows_of(alignment, at) == slow_twin.rows(profile, typed=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(profile=buckets(), chance=st.randoms(use_true_random=False))
 def test_the_ids_of_locations_and_functions_do_not_matter(
     profile: Profile, chance: random.Random

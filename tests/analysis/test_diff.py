@@ -93,7 +93,7 @@ def name_of(found: Diff, table: Table, row: int) -> object:
 
 
 @pytest.mark.parametrize("by", list(By))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(heaps=captures())
 def test_every_table_adds_up_as_the_slow_twin_does(by: By, heaps: list[Profile]) -> None:
     found = compared(*heaps)
@@ -114,7 +114,7 @@ def test_every_table_adds_up_as_the_slow_twin_does(by: By, heaps: list[Profile])
 
 
 @pytest.mark.parametrize("by", list(By))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(heaps=captures(count=3))
 def test_what_adds_up_by_site_adds_up_by_anything(by: By, heaps: list[Profile]) -> None:
     found = compared(*heaps)
@@ -132,7 +132,7 @@ def test_what_adds_up_by_site_adds_up_by_anything(by: By, heaps: list[Profile]) 
     assert table.changed.sum() == sites.changed.sum()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(heaps=captures())
 def test_born_less_died_is_growth_whatever_survived(heaps: list[Profile]) -> None:
     table = compared(*heaps).sites
@@ -143,7 +143,7 @@ def test_born_less_died_is_growth_whatever_survived(heaps: list[Profile]) -> Non
     assert (table.survived.low_bytes <= table.survived.high_bytes).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(heaps=captures())
 def test_cumulative_growth_counts_each_stack_once_per_function(heaps: list[Profile]) -> None:
     twin: Counter[str] = Counter()
@@ -162,7 +162,7 @@ def test_cumulative_growth_counts_each_stack_once_per_function(heaps: list[Profi
 # --- the same capture twice ---------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(heaps=captures())
 def test_a_capture_against_itself_shows_that_everything_survived(heaps: list[Profile]) -> None:
     one = heaps[1]

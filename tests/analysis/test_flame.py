@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from builders.captures import after, before, taken
 from builders.profiles import Row
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memsnap.analysis.diff import diff
@@ -43,7 +43,6 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_it_is_what_walking_every_stack_gives(first, second):
     result = diff([taken(*first), taken(*second, later_s=9)])
@@ -53,7 +52,6 @@ def test_it_is_what_walking_every_stack_gives(first, second):
     assert len(tree) == tree.total
 
 
-@settings(deadline=None)
 @given(ROWS, ROWS, st.integers(1, 6))
 def test_what_is_left_out_is_smaller_and_hangs_on_nothing(first, second, limit):
     result = diff([taken(*first), taken(*second, later_s=9)])

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from builders.captures import plain
 from builders.profiles import Row, heap
-from builders.series import capture_times, leaking, recorded, replaced
+from builders.series import capture_times, filling, leaking, recorded, replaced
 from builders.simulation import bucket
 
 from memsnap import api
 from memsnap.analysis.diff import diff
 from memsnap.analysis.finding import Cause
 from memsnap.analysis.goroutine_words import go_statement
-from memsnap.analysis.goroutines import Waiting, holds, piles_up, state_of, waiting
+from memsnap.analysis.goroutines import Waiting, holds, piles_up, waiting
+from memsnap.analysis.parked import state_of
 from memsnap.analysis.rows import Frame
 from memsnap.analysis.series import series
 
@@ -86,7 +87,8 @@ def test_a_pile_rises_all_the_time_and_not_by_chance(counts, piles):
 
 def test_a_function_holds_what_its_literals_run():
     one = Waiting(
-        entry=Frame("main.subscribe.func1", "s.go", 19), go_line=19, at=Frame("", "", 0), own=True,
+        entry=Frame("main.subscribe.func1", "s.go", 19), runs=None, literal_line=19,
+        start=None, minutes=None, at=Frame("", "", 0), own=True,
         state="select", counts=(0, 9), stuck=None, functions=frozenset({"main.subscribe.func1"}),
     )  # fmt: skip
     assert holds("main.subscribe", one)
@@ -96,7 +98,7 @@ def test_a_function_holds_what_its_literals_run():
 
 
 def test_the_go_statement_of_a_literal_is_where_it_stands():
-    one = replace(pile(1, 2), entry=Frame("main.subscribe.func1", "s.go", 19), go_line=19)
+    one = replace(pile(1, 2), entry=Frame("main.subscribe.func1", "s.go", 19), literal_line=19)
     assert go_statement(None, one) == Frame("main.subscribe", "s.go", 19)
 
 
@@ -136,6 +138,17 @@ def test_a_goroutine_leak_is_one_finding_with_what_it_holds():
     evidence = dict(leaks[0].evidence)
     assert (evidence["goroutines_state"], evidence["blocked_line"]) == ("chan send", 22)
     assert leaks[0].growth.bytes > 2 << 20
+
+
+def test_what_piled_up_goroutines_hold_is_theirs_whatever_its_course_looks_like():
+    rng = np.random.default_rng(5)
+    pages = bucket(rng, "main.fetch fetch.go:19", 8192, filling(rng, 800, 12.0))
+    running = [{FETCH: 10 + 9 * at} for at in range(5)]
+    found = api.findings(recorded([pages], capture_times(), goroutines=running))
+    assert [(one.kind, one.verdict) for one in found if one.growth] == [
+        ("goroutine-leak", Cause.LEAK)
+    ]
+    assert found[0].growth.bytes > 4 << 20
 
 
 def test_connections_that_stay_open_are_laid_to_who_opens_them():

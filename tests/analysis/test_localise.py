@@ -63,8 +63,7 @@ def cells(*rows):
 
 def shares(given, groups, *grown_mb):
     growth = np.array(grown_mb) * float(1 << 20)
-    density = np.full(len(growth), 1 / (512 << 10))
-    return divide(given, groups, growth, density, steady=growth > 0)
+    return divide(given, groups, growth, rate=512 << 10, steady=growth > 0)
 
 
 def test_the_shares_of_a_class_add_up_to_one():
@@ -100,7 +99,7 @@ def test_what_falls_is_laid_to_who_lost():
         cells((0, 0, 0, 9), (1, 0, 9, 0)),
         2,
         np.array([-4.5 * (1 << 20)]),
-        np.full(1, 1 / (512 << 10)),
+        rate=512 << 10,
         steady=np.zeros(1, dtype=np.bool_),
     )
     assert found.share[0, 0] > 0.95

@@ -2,7 +2,7 @@
 
 import pytest
 from builders.profiles import Row, heap
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from slow_twin import snapshot
 
@@ -301,7 +301,6 @@ def test_a_broken_regular_expression_is_refused_with_its_fault() -> None:
         names.type_filter("re:main.(")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="abA.*()[]{},! \\/^$?+|:re%", min_size=1, max_size=12))
 def test_no_pattern_is_a_crash(pattern: str) -> None:
     for compile_filter in (
@@ -317,13 +316,11 @@ def test_no_pattern_is_a_crash(pattern: str) -> None:
         matches("main.(*T).M")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(FUNCTIONS))
 def test_every_function_is_found_by_its_whole_name(name: str) -> None:
     assert names.function_filter(name)(name)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(TYPES))
 def test_every_type_is_found_by_its_whole_name(kind: str) -> None:
     assert names.type_filter(kind)(kind)

@@ -9,7 +9,7 @@ from builders.profiles import Row, heap
 from memsnap.analysis.diff import diff
 from memsnap.analysis.finding import Cause, Severity
 from memsnap.analysis.series import series
-from memsnap.analysis.signals import signals
+from memsnap.analysis.signals import held_over, signals
 from memsnap.snapshot import Capture
 
 SLICES = {"type": "[]main.entry", "kind": "make"}
@@ -26,7 +26,7 @@ def remarks(*captures, apart_s=10):
         )
         for at, rows in enumerate(captures)
     ]
-    return signals(series(diff(taken)))
+    return signals(held_over(series(diff(taken))))
 
 
 def said(*captures, **settings):

@@ -61,7 +61,7 @@ def sampled(rng: np.random.Generator, truth: np.ndarray, p: np.ndarray) -> np.nd
 # --- count_interval ---------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sampled=st.integers(0, 39), probability=probabilities)
 def test_a_count_outside_the_exact_limits_is_refuted_and_one_inside_is_not(
     sampled: int, probability: Fraction
@@ -120,7 +120,7 @@ def test_limits_close_in_on_the_count_as_sampling_nears_certainty(count: int) ->
     assert high[-2] - count < 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     counts=st.lists(st.integers(0, 10**7), min_size=2, max_size=2),
     probability=st.floats(1e-6, 1.0),
@@ -135,7 +135,7 @@ def test_more_samples_mean_higher_limits(counts: list[int], probability: float) 
     assert high[0] <= high[1] * slack
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(count=st.integers(0, 10**7), pair=st.lists(st.floats(1e-6, 1.0), min_size=2, max_size=2))
 def test_the_estimate_lies_within_its_own_limits(count: int, pair: list[float]) -> None:
     p = np.array(pair)
@@ -196,7 +196,6 @@ def test_the_limits_hold_the_true_growth_in_93_of_100_samplings(size: int) -> No
         assert covered > 0.93, (born, died)
 
 
-@settings(deadline=None)
 @given(born=st.integers(0, 10**6), died=st.integers(0, 10**6), probability=st.floats(1e-6, 1.0))
 def test_swapping_born_and_died_mirrors_the_interval(
     born: int, died: int, probability: float
@@ -234,7 +233,7 @@ def change_p(born: int, died: int, weight: float = 1.0) -> float:
     return float(p_value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(born=st.integers(0, 300), died=st.integers(0, 300), weight=st.floats(1e-3, 1e9))
 def test_one_size_gives_the_exact_sign_test(born: int, died: int, weight: float) -> None:
     changed = born + died
@@ -256,13 +255,11 @@ def test_nothing_changed_is_no_evidence() -> None:
 
 
 @given(born=st.integers(0, 10**6), died=st.integers(0, 10**6))
-@settings(deadline=None)
 def test_growth_and_shrinkage_weigh_the_same(born: int, died: int) -> None:
     assert change_p(born, died) == change_p(died, born)
 
 
 @given(born=st.integers(1, 1_000), died=st.integers(0, 999))
-@settings(deadline=None)
 def test_one_more_newborn_is_more_evidence(born: int, died: int) -> None:
     if born > died:
         assert change_p(born + 1, died) < change_p(born, died) * (1 + 1e-9)
@@ -273,7 +270,7 @@ sizes_and_counts = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cells=sizes_and_counts, data=st.data())
 def test_several_sizes_together_never_claim_much_more_than_the_exact_sign_test(
     cells: list[tuple[int, int]], data: st.DataObject
@@ -303,7 +300,7 @@ def test_several_sizes_together_never_claim_much_more_than_the_exact_sign_test(
     assert p_value >= 0.6 * exact
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(born=st.integers(0, 60), died=st.integers(0, 60), probability=probabilities)
 def test_missed_objects_are_the_binomial_tail(born: int, died: int, probability: Fraction) -> None:
     (p_value,) = stats.missed_p_values(ints(born), ints(died), floats(probability))
@@ -339,7 +336,7 @@ def test_without_growth_a_hundredth_of_p_values_at_most_is_below_a_hundredth(siz
         assert np.mean(smaller <= 0.001) < 0.0015, population
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(born=st.integers(0, 200), died=st.integers(0, 200), probability=probabilities)
 def test_what_is_significant_at_one_in_a_hundred_has_an_interval_off_zero(
     born: int, died: int, probability: Fraction
@@ -366,7 +363,6 @@ def test_the_step_up_procedure_rejects_all_below_the_last_that_passes() -> None:
     assert rejected.tolist() == [True] * 4 + [False] * 11
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=30), st.sampled_from([0.01, 0.05, 0.2]))
 def test_discoveries_match_the_definition(p_values: list[float], rate: float) -> None:
     ranked = sorted(p_values)
@@ -379,7 +375,7 @@ def test_discoveries_match_the_definition(p_values: list[float], rate: float) ->
 
 
 @given(born=st.integers(0, 60), died=st.integers(0, 60), probability=probabilities)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_cannot_be_discovered_never_has_a_small_p_value(
     born: int, died: int, probability: Fraction
 ) -> None:
@@ -392,7 +388,7 @@ def test_what_cannot_be_discovered_never_has_a_small_p_value(
 # --- incomplete_beta --------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(trials=st.integers(1, 3_000), data=st.data(), per_mille=st.integers(1, 999))
 def test_the_incomplete_beta_function_is_the_binomial_tail(
     trials: int, data: st.DataObject, per_mille: int
@@ -423,7 +419,6 @@ def _whole_tail(successes: int, trials: int, x: float) -> float:
 
 
 @given(a=st.floats(0.5, 1e4), b=st.floats(0.5, 1e4), x=st.floats(0, 1, exclude_max=True))
-@settings(deadline=None)
 def test_both_sides_of_the_incomplete_beta_function_add_up_to_one(
     a: float, b: float, x: float
 ) -> None:

@@ -61,6 +61,14 @@ def test_a_series_is_numbered(memsnap, target, folder):
     assert [line.split()[0] for line in done.out.splitlines()] == names(folder)
 
 
+@pytest.mark.go
+def test_what_holds_for_a_whole_series_is_said_once(memsnap, service, folder):
+    with service("subslice") as running:
+        done = memsnap("capture", "-p", running.pid, "--count", "3", "--interval", "10ms")
+    assert len(done.out.splitlines()) == len(names(folder)) == 3
+    assert done.err.count("was visited at") == 1
+
+
 def test_a_series_shows_its_progress_on_a_terminal(target, folder):
     ours, theirs = os.openpty()
     with os.fdopen(theirs, "w") as terminal:

@@ -108,6 +108,47 @@ def test_the_store_of_the_environment_is_taken(store, memsnap, monkeypatch):
     assert "0001" in memsnap("db", "current").out
 
 
+@pytest.mark.parametrize("command", ["upgrade", "current", "stats", "prune", "vacuum"])
+def test_the_store_of_the_configuration_is_taken(store, memsnap, tmp_path, monkeypatch, command):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    secret = tmp_path / "url"
+    secret.write_text(f"{store}\n")
+    config = tmp_path / "config.toml"
+    config.write_text(f"[store]\nurl-file = '{secret}'\n[[target]]\naddress = 'http://a:6060'\n")
+
+    done = memsnap("--config", str(config), "db", command)
+
+    assert done.code == 0
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_command_line_comes_before_the_environment_and_that_before_the_configuration(
+    store, memsnap, tmp_path, monkeypatch
+):
+    config = tmp_path / "config.toml"
+    config.write_text("[store]\nurl = 'sqlite:////nowhere/configured.db'\n")
+    monkeypatch.setenv("MEMSNAP_STORE_URL", "sqlite:////nowhere/environment.db")
+    # A server has no schema to look after.
+    monkeypatch.setenv("MEMSNAP_SERVER", "http://nowhere:7070")
+
+    told = memsnap("--config", str(config), "db", "current", "--store", store)
+    untold = memsnap("--config", str(config), "db", "current")
+
+    assert told.out == "The schema is 0001, the newest.\n"
+    assert "environment.db" in untold.lines[0]
+
+
+def test_without_any_word_the_store_is_that_of_this_folder(memsnap, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEMSNAP_STORE_URL", raising=False)
+    done = memsnap("db", "upgrade")
+
+    assert done.code == 0
+    assert (tmp_path / "memsnap.db").exists()
+
+
 def test_pruning_by_hand_keeps_what_the_configuration_keeps(store, memsnap, tmp_path):
     longer = tmp_path / "longer.toml"
     longer.write_text("[retention]\n" + "".join(f"{name} = '40000d'\n" for name in AGES))

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from builders.captures import before
 from builders.profiles import as_data
+from documents import checked
 from program import MEMSNAP
 
 from memsnap.cli.main import run
@@ -57,7 +57,7 @@ def test_the_name_of_the_file_says_the_format(memsnap):
         assert memsnap("export", "a.snap", "-o", name)[:2] == (0, b"")
 
     assert len(list(csv.DictReader(io.StringIO(Path("sites.csv").read_text())))) == 3
-    assert json.loads(Path("sites.json").read_text())["schema"] == "memsnap.top/1"
+    assert checked(Path("sites.json").read_text())["schema"] == "memsnap.top/1"
     assert Path("heap.folded").read_text().count("\n") == 3
     assert as_data(read(Path("heap.pb.gz").read_bytes(), name="x")) == as_data(before().heap)
 

@@ -15,6 +15,7 @@ from program import MEMSNAP
 
 import memsnap as memsnap_package
 from memsnap import __version__
+from memsnap.cli import settle
 from memsnap.cli.main import cli
 
 HEAVY = ("aiohttp", "msgspec", "numpy", "pandas", "pyarrow", "requests", "sqlalchemy")
@@ -172,6 +173,7 @@ def test_every_option_that_a_message_names_exists():
     commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
     groups = [command for command in commands[1:] if isinstance(command, click.Group)]
     commands += [command for group in groups for command in group.commands.values()]
+    commands += [each for each in vars(settle).values() if isinstance(each, click.Command)]
     known = {
         option
         for command in commands

@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
 from builders.captures import READ, before, plain
-from builders.profiles import Sample, build
+from builders.profiles import Row, Sample, build, heap
+from documents import checked
 
 from memsnap.pprof.encode import compress, encode
 from memsnap.storage.snapfile import save
@@ -44,10 +45,37 @@ def test_show_describes_the_capture_and_says_how_to_go_on(run, snap):
 def test_show_lists_as_many_sites_as_asked(run, snap):
     _, out, _ = run("show", snap, "-n", "1", "--json")
 
-    document = json.loads(out)
+    document = checked(out)
     assert document["schema"] == "memsnap.show/1"
     assert len(document["sites"]) == 1
     assert document["heap"]["site_count"] == 3
+
+
+def test_what_one_capture_shows_by_itself_comes_first(run, snap):
+    large = before()
+    stats = replace(large.capture.mem_stats, stack_sys=200 << 20, sys=400 << 20)
+    save(replace(large, capture=replace(large.capture, mem_stats=stats)), "b.snap")
+
+    document = checked(run("show", "b.snap", "--json")[1])
+    assert [(one["kind"], one["verdict"]) for one in document["findings"]] == [("stacks", "steady")]
+    lines = run("show", "b.snap")[1].splitlines()
+    assert lines.index("1. Stacks: 200 MB, more than the live heap  steady 90%, info") < next(
+        at for at, line in enumerate(lines) if line.startswith("Live heap")
+    )
+    assert checked(run("show", snap, "--json")[1])["findings"] == []
+
+
+def test_the_findings_of_top_are_about_what_is_selected(run):
+    large = {"type": "[]uint8", "kind": "make"}
+    save(plain(heap(Row("main.read r.go:3", 10 << 20, 9, 9, **large))), "c.snap")
+
+    def found(*args):
+        return [
+            one["kind"] for one in checked(run("top", "c.snap", "--json", *args)[1])["findings"]
+        ]
+
+    assert found() == found("--in", "main.read") == ["capacity"]
+    assert found("--focus", "[]uint8") == ["capacity"]
 
 
 def test_top_prints_the_table_alone(run, snap):
@@ -59,7 +87,7 @@ def test_top_prints_the_table_alone(run, snap):
 
 
 def test_top_as_json_has_every_row_unless_told_otherwise(run, snap):
-    rows = [json.loads(run("top", snap, "--json", *args)[1])["rows"] for args in ((), ("-n1",))]
+    rows = [checked(run("top", snap, "--json", *args)[1])["rows"] for args in ((), ("-n1",))]
 
     assert [len(part) for part in rows] == [3, 1]
 

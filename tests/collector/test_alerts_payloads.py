@@ -31,7 +31,7 @@ def test_the_json_form_holds_the_finding_as_in_reports_and_its_course():
     assert told["growth"] == {"bytes": 1 << 20, "bytes_per_s": 1024.0}
     assert (told["id"], told["state"], told["since_build"]) == (4, "open", "c0ffee")
     assert told["target"]["labels"] == {"env": "prod"}
-    assert told["link"] == "https://memsnap.example/findings/4"
+    assert told["link"] == "https://memsnap.example/#/findings/4"
     assert told["resolved"] is None
 
 
@@ -44,7 +44,7 @@ def test_without_a_public_address_there_is_no_link():
 def test_slack_gets_its_three_characters_escaped():
     (attachment,) = slack_payload(OPEN, LINKS)["attachments"]
     assert "It was &lt;counted&gt; &amp; sampled" in attachment["text"]
-    assert attachment["title_link"] == "https://memsnap.example/findings/4"
+    assert attachment["title_link"] == "https://memsnap.example/#/findings/4"
     fields = {field["title"]: field["value"] for field in attachment["fields"]}
     assert fields["Verdict"] == "leak 97%, high"
     assert fields["Rate"] == "3.52 MB an hour"
@@ -75,7 +75,7 @@ def test_a_summary_names_the_first_ones_and_counts_the_rest():
     )
     lines = slack_payload(many, LINKS)["text"].split("\n")
     assert lines[0] == "13 more open findings"
-    assert lines[1] == "• <https://memsnap.example/findings/0|shop: main.put leaks: 39 MB more>"
+    assert lines[1] == "• <https://memsnap.example/#/findings/0|shop: main.put leaks: 39 MB more>"
     assert (len(lines), lines[-1]) == (12, "and 3 more")
     payload = json_payload(many, LINKS, at(6))
     assert (payload["summary"], len(payload["findings"])) == (True, 13)

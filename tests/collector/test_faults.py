@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -181,6 +182,26 @@ async def test_a_clock_that_is_set_stops_no_target(
     assert len(in_sqlite(file).failures) <= 110
 
 
+async def test_slots_that_a_dead_target_was_spared_are_no_overrun_to_the_next_collector(
+    tmp_path: Path,
+) -> None:
+    (dead,) = _dead_addresses(1)
+    settings = _settings([dead], interval_s=0.5)
+    file = tmp_path / "memsnap.db"
+    async with await Database.open(str(file)) as db:
+        await check(db, create=True)
+        for failures in (4, 5):  # at slots 0, 1, 3 and 7; the next collector comes before 15
+            with Spool(tmp_path / "spool", max_bytes=1 << 20) as spool:
+                daemon = Daemon(settings, db, spool)
+                work = asyncio.create_task(daemon.run())
+                await _until(lambda most=failures: len(in_sqlite(file).failures) >= most)
+                await asyncio.sleep(1.0)  # another slot or two that are left out
+                daemon.stop()
+                await work
+
+    assert in_sqlite(file).causes(dead) == {"unreachable"}
+
+
 def _settings(targets: Sequence[str], *, interval_s: float) -> Settings:
     from dataclasses import replace
 
@@ -251,13 +272,16 @@ def test_a_database_away_for_longer_than_the_spool_has_room_costs_the_oldest_and
 def test_a_daemon_killed_while_it_spools_stores_later_what_it_had_on_disk(
     replayed: str, tmp_path: Path, server: databases.Postgres
 ) -> None:
-    targets = [f"{replayed}/t/{number}" for number in range(5)]
+    dead, *_ = _dead_addresses(1)
+    targets = [*(f"{replayed}/t/{number}" for number in range(5)), dead]
     folder = tmp_path / "daemon"
     url = databases.create(server.url())
-    with serving(folder, config(targets, store=url), "--migrate") as daemon:
+    text = config(targets, store=url, extra='backoff-max = "1s"')
+    with serving(folder, text, "--migrate") as daemon:
         until(lambda: daemon.metric("memsnap_captures_total") >= 5)
         server.stop()
         until(lambda: daemon.metric("memsnap_spool_files") >= 5)
+        until(lambda: daemon.metric("memsnap_audit_waiting") >= 2)
         daemon.stop(signal.SIGKILL)
     waiting = {
         int(match[1])
@@ -265,13 +289,21 @@ def test_a_daemon_killed_while_it_spools_stores_later_what_it_had_on_disk(
         if (match := re.match(r"(\d{19})-.*\.snap$", file.name))
     }
     assert len(waiting) >= 5
+    failed = {
+        json.loads(line)["slot_ns"]
+        for file in (folder / "memsnap-spool").glob("failures-*.jsonl")
+        for line in file.read_text().splitlines()
+    }
+    assert len(failed) >= 2
 
     server.start()
-    with serving(folder, config(targets, store=url)) as daemon:
+    with serving(folder, text) as daemon:
         until(lambda: daemon.metric("memsnap_spool_files") == 0)
+        until(lambda: daemon.metric("memsnap_audit_waiting") == 0)
         assert daemon.stop() == 0
     found = Stored.of(url)
     assert waiting <= {row["slot_ns"] for row in found.snapshots}
+    assert failed <= {row["slot_ns"] for row in found.failures}
     assert found.twice() == []
 
 

@@ -98,7 +98,7 @@ async def test_a_leak_is_told_once_and_resolved_after_a_restart_without_it(servi
     assert finding["verdict"] == "leak"
     assert finding["function"] == "main.visit"
     assert finding["target"]["labels"] == {"env": "prod"}
-    assert finding["link"] == f"https://memsnap.example/findings/{finding['id']}"
+    assert finding["link"] == f"https://memsnap.example/#/findings/{finding['id']}"
     over = receiver.taken[1].body
     assert (over["state"], over["findings"][0]["id"]) == ("resolved", finding["id"])
 
@@ -200,6 +200,6 @@ async def test_an_alertmanager_has_the_alert_and_hears_that_it_is_over(service, 
     assert known["labels"]["alertname"] == "MemsnapFinding"
     assert (known["labels"]["severity"], known["labels"]["env"]) == ("high", "prod")
     assert known["labels"]["function"] == "main.visit"
-    assert known["generatorURL"].startswith("https://memsnap.example/findings/")
+    assert known["generatorURL"].startswith("https://memsnap.example/#/findings/")
     assert "leaks" in known["annotations"]["summary"]
     assert [each.body["status"] for each in pager.taken] == ["firing", "resolved"]

@@ -14,7 +14,7 @@ from stored import Stored
 
 pytestmark = pytest.mark.postgres
 
-_OWN_TIME_S = 10.0  # of a capture that waits for its turn, on a machine that is busy
+_BUSY_S = 10.0  # that a busy machine may need beside what short intervals and leases leave it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def _daemon(stack: ExitStack, folder: Path, text: str) -> Running:
     return stack.enter_context(serving(folder, text, "--migrate"))
 
 
-def check(fleet: Fleet, targets: int, *, since_ns: int) -> Stored:
+def check(fleet: Fleet, targets: int, *, since_ns: int, busy_s: float = _BUSY_S) -> Stored:
     """Check what a fleet promises, once it has come up at `since_ns`; it has ended by now."""
     found = fleet.stored()
     assert len(found.targets) == targets
@@ -103,7 +103,7 @@ def check(fleet: Fleet, targets: int, *, since_ns: int) -> Stored:
     assert found.missing(interval_s=fleet.interval_s) == []
     pause_s = found.longest_pause_s(since_ns=since_ns)
     print(f"{len(found.snapshots)} captures, longest pause of a target {pause_s:.1f} s")
-    assert pause_s <= fleet.interval_s + fleet.lease_s + _OWN_TIME_S
+    assert pause_s <= fleet.interval_s + fleet.lease_s + busy_s
     return found
 
 
@@ -169,4 +169,4 @@ def test_three_collectors_carry_three_hundred_targets_through_a_kill_and_a_stop(
     three.let_pass(2)
     assert second.stop() == third.stop() == 0
 
-    check(three, 300, since_ns=up_ns)
+    check(three, 300, since_ns=up_ns, busy_s=0)

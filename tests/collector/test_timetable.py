@@ -79,6 +79,37 @@ def test_slots_from_long_before_a_restart_are_not_told_as_missed() -> None:
     assert due.missed_ns == (current - MINUTE,)
 
 
+def test_slots_that_a_backoff_leaves_out_are_not_missed_by_who_takes_the_target_over() -> None:
+    table = Timetable()
+    current = slot_at(NOW, "a", MINUTE)
+    taken = {"now_ns": NOW, "lookback_ns": 9 * MINUTE}
+    table.add("a", PACE, last_slot_ns=current - 3 * MINUTE, failures=4, **taken)
+
+    assert table.due(NOW) == []
+    (due,) = table.due(current + MINUTE)
+    assert (due.slot_ns, due.missed_ns) == (current + MINUTE, ())
+
+
+def test_a_backoff_goes_on_at_who_takes_the_target_over() -> None:
+    table = Timetable()
+    current = slot_at(NOW, "a", MINUTE)
+    table.add("a", PACE, now_ns=NOW, last_slot_ns=current, failures=3)
+    (due,) = table.due(current + MINUTE)
+
+    assert table.failed("a", due.slot_ns) == due.slot_ns + 8 * MINUTE
+
+
+def test_slots_after_the_end_of_a_backoff_are_missed() -> None:
+    table = Timetable()
+    current = slot_at(NOW, "a", MINUTE)
+    taken = {"now_ns": NOW, "lookback_ns": 9 * MINUTE}
+    table.add("a", PACE, last_slot_ns=current - 6 * MINUTE, failures=3, **taken)
+    (due,) = table.due(NOW)
+
+    assert due.slot_ns == current
+    assert due.missed_ns == (current - 2 * MINUTE, current - MINUTE)
+
+
 def test_every_slot_is_due_once() -> None:
     visits = simulate(planned("a", "b"), NOW, NOW + 10 * MINUTE, SECOND)
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from builders.profiles import scaled
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memsnap.errors import FormatError
@@ -58,7 +58,6 @@ def _hostile(draw):
     return rows, columns, sizes, draw(ANY | st.sampled_from([0, 1, RATE]))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(_hostile())
 def test_any_integers_come_back_as_they_were(case):
     rows, columns, sizes, rate = case
@@ -76,7 +75,6 @@ def test_any_integers_come_back_as_they_were(case):
     assert again.tolist() == values[order].tolist()
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 1 << 40), st.integers(0, 10_000), st.integers(0, 10_000)),

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+import sys
 
 import databases
 import pytest
@@ -209,6 +210,35 @@ async def test_a_server_that_goes_is_unavailable_and_one_that_comes_back_is_used
                 rows = (await connection.execute(text("SELECT x FROM t"))).scalars().all()
 
     assert rows == [2]
+
+
+STOPPED = """
+import asyncio, os, signal, sys
+from sqlalchemy import text
+from memsnap.storage.database import Database
+
+async def stop():
+    async with await Database.open(sys.argv[1], stall_s=0.5) as store, store.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(7)"))
+        print("locked", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+asyncio.run(stop())
+"""
+
+
+@pytest.mark.postgres
+async def test_what_a_process_that_stopped_has_locked_comes_free(postgres_empty):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STOPPED, postgres_empty), stdout=asyncio.subprocess.PIPE
+    )
+    assert await process.stdout.readline() == b"locked\n"
+    try:
+        async with await Database.open(postgres_empty) as other, other.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(7)"))
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.postgres

@@ -337,6 +337,22 @@ async def test_targets_of_a_killed_collector_move_within_one_lease_time(store):
     assert {len(peer.ids) for peer in peers[1:]} == {15}
 
 
+async def test_a_look_shows_what_a_killed_collector_has_left_well_before_its_lease_time(store):
+    await add_targets(store, 4)
+    peers = [Peer(store, "a"), Peer(store, "b")]
+    await turns(store, peers, fleet.TURNS)
+    theirs = ids_of(peers[0].held)
+
+    async def worth():
+        return await fleet.is_worth_a_turn(store, "b", lease_s=LEASE_S, now_ns=NOW_NS, among=theirs)
+
+    await turns(store, peers[1:], 2)  # three turns are over since the last of "a"
+    assert await worth()
+    await peers[1].turn()
+    assert len(peers[1].ids) == 4
+    assert not await worth()
+
+
 async def test_a_collector_that_was_away_for_too_long_learns_what_it_lost(store):
     await add_targets(store, 4)
     peers = [Peer(store, "a"), Peer(store, "b")]

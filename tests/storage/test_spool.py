@@ -12,9 +12,10 @@ import pytest
 from builders.captures import after, before
 
 from memsnap.errors import FileError
+from memsnap.storage.errors import Refused
 from memsnap.storage.records import SeenTarget
 from memsnap.storage.snapfile import load, to_bytes
-from memsnap.storage.spool import Dropped, Spool
+from memsnap.storage.spool import Aside, DrainReport, Dropped, SetAside, Spool
 
 SHOP = SeenTarget(
     key="http://shop:6060", address="http://shop:6060", service="shop", source="static"
@@ -38,7 +39,23 @@ async def drained(spool):
         number = (entry.slot_ns - SLOT) // MINUTE
         found.append((seen, number, entry.reason, snapshot))
 
-    return await spool.drain(store), found
+    return await spool.drain(store, lambda _: None), found
+
+
+async def set_aside(spool, refused=()):
+    """Drain into a store that refuses slots; what was told to be set aside, and what was stored."""
+    told, stored = [], []
+
+    async def store(seen, entry, snapshot):
+        number = (entry.slot_ns - SLOT) // MINUTE
+        if number in refused:
+            raise Refused(f"slot {number} is refused")
+        stored.append(number)
+
+    report = await spool.drain(store, told.append)
+    assert report.set_aside == len(told)
+    assert report.stored == len(stored)
+    return told, stored
 
 
 @pytest.fixture
@@ -57,7 +74,7 @@ async def test_a_capture_comes_back_as_it_was(spool):
     report, [(seen, number, reason, snapshot)] = await drained(spool)
     assert (seen, number, reason) == (CART, 0, "trigger:heap/große Menge")
     assert to_bytes(snapshot) == to_bytes(after())
-    assert (report.stored, report.unreadable, report.waiting) == (1, (), 0)
+    assert report == DrainReport(stored=1, set_aside=0, waiting=0)
 
 
 async def test_captures_come_back_in_order_of_their_slots(spool):
@@ -135,7 +152,7 @@ async def test_a_store_that_is_away_again_ends_the_draining_and_keeps_the_rest(s
         taken.append(entry.slot_ns)
 
     with pytest.raises(ConnectionError):
-        await spool.drain(store)
+        await spool.drain(store, lambda _: None)
     assert len(spool) == 2
     _, found = await drained(spool)
     assert [number for _, number, _, _ in found] == [1, 2]
@@ -148,7 +165,7 @@ async def test_captures_spooled_while_draining_are_not_lost(spool):
         put(spool, 6)
         put(spool, 5, snapshot=after(), reason="request")
 
-    report = await spool.drain(store)
+    report = await spool.drain(store, lambda _: None)
     assert report.waiting == 2
     assert len(files_in(spool.folder)) == 3  # two captures and their target
 
@@ -158,9 +175,10 @@ async def test_unreadable_files_are_set_aside_and_named(spool):
     put(spool, 2)
     first, _ = spool.waiting()
     first.path.write_bytes(first.path.read_bytes()[:100])
-    report, found = await drained(spool)
-    assert [number for _, number, _, _ in found] == [2]
-    assert first.path.name in report.unreadable[0]
+    [lost], stored = await set_aside(spool)
+    assert stored == [2]
+    assert (lost.seen, lost.slot_ns, lost.why) == (SHOP, first.slot_ns, Aside.UNREADABLE)
+    assert first.path.name in lost.message
     assert files_in(spool.folder) == ["unreadable"]
     assert files_in(spool.folder / "unreadable") == [first.path.name]
 
@@ -181,9 +199,41 @@ async def test_a_capture_whose_target_nobody_knows_any_more_is_set_aside(tmp_pat
     [sidecar] = tmp_path.glob("*.target.json")
     sidecar.write_text('{"key": "another"')
     with Spool(tmp_path, max_bytes=10 * SIZE) as spool:
-        report, found = await drained(spool)
-    assert found == []
-    assert "does not say which target" in report.unreadable[0]
+        [lost], stored = await set_aside(spool)
+    assert stored == []
+    assert lost.seen is None
+    assert "does not say which target" in lost.message
+
+
+async def test_what_the_store_refuses_is_set_aside_and_what_is_behind_it_goes_on(spool):
+    for number in range(4):
+        put(spool, number)
+    told, stored = await set_aside(spool, refused={1})
+    assert told == [
+        SetAside(
+            seen=SHOP,
+            slot_ns=SLOT + MINUTE,
+            reason="schedule",
+            why=Aside.REFUSED,
+            message="slot 1 is refused",
+        )
+    ]
+    assert stored == [0, 2, 3]
+    assert len(spool) == 0
+    [kept] = (spool.folder / "refused").iterdir()
+    assert to_bytes(load(kept)) == to_bytes(before())
+
+
+async def test_what_is_set_aside_takes_no_room_from_captures_that_wait(tmp_path):
+    with Spool(tmp_path, max_bytes=4 * SIZE) as spool:
+        for number in range(3):
+            put(spool, number)
+        await set_aside(spool, refused={0, 1, 2})
+    with Spool(tmp_path, max_bytes=4 * SIZE) as spool:
+        assert [put(spool, number) for number in range(3, 6)] == [(), (), ()]
+        held = [*(tmp_path / "refused").iterdir(), *(each.path for each in spool.waiting())]
+        assert sum(path.stat().st_size for path in held) <= 4 * SIZE
+        assert len(held) == 4
 
 
 def test_half_files_and_targets_without_captures_are_removed_at_the_start(tmp_path):
@@ -241,7 +291,7 @@ async def test_what_was_spooled_before_a_kill_is_there_and_nothing_half(tmp_path
         said = [int(line) for line in process.stdout.read().split()]
     with Spool(tmp_path, max_bytes=1 << 30) as spool:
         report, found = await drained(spool)
-    assert report.unreadable == ()
+    assert report.set_aside == 0
     numbers = [number for _, number, _, _ in found]
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= (said[-1] if said else 8) + 1

@@ -1,4 +1,4 @@
-"""Findings in a real Chromium, of a real leak: with a token that may write, and without one."""
+"""Findings in a real Chromium, of a daemon that has judged a real leak: seen, muted, resolved."""
 
 import subprocess
 from collections.abc import Callable, Iterator

@@ -71,7 +71,9 @@ def test_the_targets_of_a_daemon_are_listed(asking: Asking) -> None:
     assert found.keys() == {"growing", "gone"}
     assert found["growing"]["captures"] > 5
     assert "127.0.0.1:1" in found["gone"]["last_failure"]
-    assert {each["cause"] for each in asking.listed("gone", "--failures")} == {"unreachable"}
+    causes = {each["cause"] for each in asking.listed("gone", "--failures")}
+    assert "unreachable" in causes
+    assert causes <= {"unreachable", "overrun"}  # a busy machine may be late for a slot
 
 
 def test_a_diff_over_the_network_finds_what_grew(asking: Asking) -> None:

@@ -25,8 +25,8 @@ class Links:
     base: str = ""
 
     def to(self, finding: FindingRecord) -> str:
-        """Return the URL of a finding's page, empty if there is none."""
-        return f"{self.base.rstrip('/')}/findings/{finding.id}" if self.base else ""
+        """Return the URL of a finding, a route of web/page/src/main.ts; empty if there is none."""
+        return f"{self.base.rstrip('/')}/#/findings/{finding.id}" if self.base else ""
 
 
 def title(finding: FindingRecord) -> str:

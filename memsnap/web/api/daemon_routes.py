@@ -56,6 +56,7 @@ LIVE = (
 )
 
 _FINDING = f"/api/v1/findings/{NUMBER}"
+_REASON = text("reason", "Why; it is kept beside the name of who did it.")
 FINDINGS = (
     Route(
         name="findings",
@@ -122,10 +123,11 @@ FINDINGS = (
                         form=forms.moment(),
                         about="When the mute ends; never if it is left out.",
                     ),
+                    _REASON,
                 ),
             ),
             ("unmute", "End the mute of a finding.", ()),
-            ("resolve", "Say that a finding is done with.", ()),
+            ("resolve", "Say that a finding is done with.", (_REASON,)),
         )
     ),
 )

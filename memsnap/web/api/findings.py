@@ -12,7 +12,7 @@ from memsnap.archive.values import Page
 from memsnap.errors import UsageError
 from memsnap.storage.database import Database
 from memsnap.storage.findings import FindingFilter, cited, find, mute, resolve, unmute
-from memsnap.storage.sightings import FindingRecord, State
+from memsnap.storage.sightings import FindingRecord, State, said_by
 from memsnap.web.access.guard import Guard
 from memsnap.web.api.answers import json_answer
 from memsnap.web.api.parameters import Values
@@ -62,7 +62,7 @@ class Findings:
                 self._db,
                 path_number(request.match_info["id"]),
                 until_ns=values["until"],
-                by=self._who(request),
+                by=said_by(self._who(request), values["reason"]),
             )
         return await json_answer(request, await self._described(request))
 
@@ -72,11 +72,12 @@ class Findings:
             await unmute(self._db, path_number(request.match_info["id"]))
         return await json_answer(request, await self._described(request))
 
-    async def resolve_finding(self, request: web.Request, _: Values) -> web.Response:
+    async def resolve_finding(self, request: web.Request, values: Values) -> web.Response:
         """Say that it is done with."""
         number, now_ns = path_number(request.match_info["id"]), time.time_ns()
+        by = said_by(self._who(request), values["reason"])
         with _there():
-            await resolve(self._db, number, by=self._who(request), now_ns=now_ns)
+            await resolve(self._db, number, by=by, now_ns=now_ns)
         return await json_answer(request, await self._described(request))
 
     def _who(self, request: web.Request) -> str:

@@ -1,0 +1,3 @@
+module group.test/group
+
+go 1.21

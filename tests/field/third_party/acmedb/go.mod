@@ -1,0 +1,3 @@
+module github.com/acme/acmedb
+
+go 1.21
