@@ -163,21 +163,23 @@ function hash(parent: number, name: number): number {
 
 /** Boxes by depth, under each parent the heaviest first; where each depth begins. */
 function byDepth(depth: Int32Array, parent: number[], weight: number[]): { order: Int32Array; rows: Int32Array } {
-  let deepest = 0;
-  for (const each of depth) deepest = Math.max(deepest, each);
-  const rows = new Int32Array(deepest + 2);
-  for (const each of depth) rows[each + 1] += 1;
-  for (let at = 0; at <= deepest; at += 1) rows[at + 1] += rows[at];
-  const free = rows.slice();
-  const order = new Int32Array(depth.length);
-  for (let box = 0; box < depth.length; box += 1) order[free[depth[box]]++] = box;
-  const rank = new Int32Array(depth.length);
-  for (let at = 0; at <= deepest; at += 1) {
-    const level = order.subarray(rows[at], rows[at + 1]);
-    if (at) level.sort((a, b) => rank[parent[a]] - rank[parent[b]] || weight[b] - weight[a] || a - b);
-    for (let box = 0; box < level.length; box += 1) rank[level[box]] = rows[at] + box;
+  const boxes = parent.length;
+  const first = new Int32Array(boxes + 1); // where the children of a box begin
+  for (let box = 1; box < boxes; box += 1) first[parent[box] + 1] += 1;
+  for (let box = 0; box < boxes; box += 1) first[box + 1] += first[box];
+  const free = first.slice();
+  const children = new Int32Array(boxes - 1);
+  for (let box = 1; box < boxes; box += 1) children[free[parent[box]]++] = box;
+  const order = new Int32Array(boxes);
+  const rows = [0];
+  for (let at = 0, end = 1; at < boxes; at += 1) {
+    const box = order[at];
+    if (depth[box] === rows.length) rows.push(at);
+    const [from, until] = [first[box], first[box + 1]];
+    if (until - from > 1) children.subarray(from, until).sort((a, b) => weight[b] - weight[a] || a - b);
+    for (let child = from; child < until; child += 1) order[end++] = children[child];
   }
-  return { order, rows };
+  return { order, rows: Int32Array.from([...rows, boxes]) };
 }
 
 /** The boxes from the whole down to `box`, by the names of their functions. */

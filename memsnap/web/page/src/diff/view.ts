@@ -153,7 +153,9 @@ export class DiffView {
   }
 
   private layOut(): void {
+    const begun = performance.now();
     this.flame = layOut(this.diff, this.state.direction, () => true);
+    this.graph.element.dataset.layoutMs = (performance.now() - begun).toFixed(0);
     this.box = boxAt(this.diff, this.flame, this.state.zoom);
     this.graph.show(this.flame, this.box);
     this.crumb();
