@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import SIZES, THEMES, Watched, launched, watched
-from browser_site import Site, Start, collected
+from browser_site import HOSTILE, Site, Start, collected
 from daemons import until
 from toolchains import Go
 
@@ -225,6 +225,17 @@ def test_a_chosen_theme_holds_from_the_first_moment(open_page: Callable[..., Wat
     page.reload()
     assert page.evaluate("window.first") == dark
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is False
+
+
+def test_a_hostile_label_is_text_everywhere(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at("")).page
+    label = f"note={HOSTILE}"
+    page.get_by_role("button", name=label).click()
+    page.wait_for_url("**label=*")
+    assert page.get_by_label("Label", exact=True).input_value() == label
+    page.get_by_role("link", name="calm").click()
+    page.get_by_role("link", name=label).wait_for()
+    assert page.locator("img").count() == 0
 
 
 @pytest.mark.parametrize("theme", THEMES)
