@@ -76,7 +76,8 @@ def jobs_of(
     `home` is the Go module that has the services.  The executables are copied to `programs`, by
     release, so that recordings name a neutral place.
     """
-    truths = [truth for truth in scenario_truth.all_truths(home) if not only or truth.name in only]
+    truths = scenario_truth.all_truths(home)
+    truths = [truth for truth in truths if not only or truth.name in only]
     jobs = []
     for release in releases:
         go = _toolchain(release)

@@ -103,14 +103,18 @@ def diff(
     """Compare two or more snapshots (or what `load` takes), the oldest first.
 
     `focus` names Go types of objects, `function`, `package` and `file` frames on the stack; rows
-    that changed by less than `min_bytes` are left out.
+    that changed by less than `min_bytes` are left out.  Rows have the verdicts of the findings that
+    name their lines, which are `found`.
 
     Raises UsageError for fewer than two, and where a filter matches nothing.
     """
-    return _diff(
+    from memsnap.analysis.findings import settled
+
+    compared = _diff(
         _loaded(snapshots),
         Selection(focus=focus, function=function, package=package, file=file, min_bytes=min_bytes),
     )
+    return settled(compared)[0]
 
 
 def findings(snapshots: Sequence[Snapshot | str | Path]) -> tuple[Finding, ...]:

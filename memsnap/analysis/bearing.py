@@ -64,6 +64,13 @@ def lets_go(series: Series, group: int) -> bool:
     return born == 0 or born > int((live[:, -1] - live[:, 0]).sum())
 
 
+def seen_to_rise(series: Series, group: int) -> bool:
+    """Whether the samples rise all the time, beyond their error: what swings is on top of that."""
+    low, high = series.sampled_limits(group)
+    live = series.live[group]
+    return low > 0 and shape(series.seconds, live, noise=(high - low) / 4) is Shape.RISING
+
+
 def chance_of(series: Series, group: int) -> float:
     """Return the probability that the group's course is due to chance.
 

@@ -39,6 +39,12 @@ CATALOGUE: dict[str, Entry] = {
         "delete(sessions, id)\n// after a peak, once:\nfresh := make(map[string]*session, "
         "len(sessions))\nmaps.Copy(fresh, sessions)\nsessions = fresh",
     ),
+    "emptied-map": Entry(
+        "A map's tables never shrink: they stay as large as they were at its fullest.",
+        "After a peak, copy what is left into a new map, and let the old one go.",
+        "if len(sessions) < peak/4 {\n\tfresh := make(map[int]*session, len(sessions))\n"
+        "\tmaps.Copy(fresh, sessions)\n\tsessions = fresh\n}",
+    ),
     "kept-buffers": Entry(
         "Large byte arrays come to stay; often only a few bytes of each are wanted.",
         "A slice of a buffer, or a substring, keeps the whole of it alive: copy what you keep.",

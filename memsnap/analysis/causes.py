@@ -20,6 +20,7 @@ from memsnap.analysis.bearing import (
     kept_share,
     lets_go,
     noise_of,
+    seen_to_rise,
 )
 from memsnap.analysis.finding import Cause
 from memsnap.analysis.series import Series
@@ -33,7 +34,7 @@ _SMALL_BYTES = 64 << 10  # growth below which nothing is said
 _SMALL_SHARE = 0.002  # of the live heap, likewise
 _MOVED = 0.25  # of the growth in the profile: where less is real, the rest has only moved
 _TIDE = 1.25  # margin on the share that churn may seem to keep, see `_may_be_tide`
-_SWINGS = 3  # sampled objects that come or go where memory does
+_SWINGS = 3  # sampled objects that go where memory does
 _SHOWN = 0.02  # of the live heap: what a healthy group holds or swings by to be worth a word
 
 
@@ -82,7 +83,10 @@ def _replaced(series: Series, floor: float) -> list[Judged]:
     table = series.table
     sure = table.p_value <= series.diff.threshold
     looks = sure & (table.growth_bounds.low_bytes >= floor)
-    flat = series.net <= _MOVED * table.growth_bounds.low_bytes
+    grown = series.net
+    if len(series.exact.sizes) == 1:  # only the whole heap is known to stand still
+        grown = np.full(len(grown), float(series.total[-1] - series.total[0]))
+    flat = grown <= _MOVED * table.growth_bounds.low_bytes
     return [
         Judged(
             group=group,
@@ -137,6 +141,8 @@ def _form(series: Series, group: int) -> Shape:
     if not lets_go(series, group):
         course = evenly_rising(course)
     form = shape(series.seconds, course, noise=noise_of(series, group))
+    if form is Shape.SWINGING and seen_to_rise(series, group):
+        return Shape.RISING
     ladder = series.ladder_of(group)
     if ladder is not None and ladder.climbs > 1 and ladder.still_climbs:
         return Shape.RISING  # a slice grows in leaps: what tells is that it goes on climbing
@@ -172,9 +178,10 @@ def _coming_and_going(
 
 
 def _seen_to_swing(series: Series, group: int, floor: float) -> bool:
-    """Whether the samples swing as the counters do, which see garbage that came behind the GC."""
+    """Whether the samples fall as the counters do, which see garbage that came behind the GC."""
     raw = series.diff.counts.live_raw[series.group == group].sum(axis=0)
-    return int(raw.max() - raw.min()) >= _SWINGS and float(series.live[group].max()) >= floor
+    falls = int((np.maximum.accumulate(raw) - raw).max())
+    return falls >= _SWINGS and float(series.live[group].max()) >= floor
 
 
 def _worth_a_word(series: Series, judged: Judged) -> bool:

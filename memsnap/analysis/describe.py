@@ -55,14 +55,19 @@ class Group:
         return self.places[0]
 
 
-def _group(series: Series, groups: tuple[int, ...]) -> Group:
-    """Return the sites of several groups; the first one's function names them."""
+def _group(series: Series, groups: tuple[int, ...], *, swings: bool = False) -> Group:
+    """Return the sites of several groups; the first one's function names them.
+
+    What `swings` is ordered by what it held at most, not by what came to stay.
+    """
     rows = np.flatnonzero(np.isin(series.group, groups))
     alignment = series.diff.alignment
     net = series.born[rows] - series.died[rows]
     # Samples of sizes that did not grow are noise, whatever their number.
     grown = net / series.density[rows] * np.where(series.in_course(rows), 1.0, 1e-3)
-    held = series.diff.counts.live_bytes[rows, -1]
+    held = series.diff.counts.live_bytes[rows].max(axis=1)
+    if swings:
+        grown = held * 1.0
     climbing = {
         int(series.frame[row])
         for ladder in series.ladders
@@ -106,14 +111,17 @@ def describe(series: Series, family: Family) -> Finding:
     if not family.members:
         return piled_up(series, family.goroutines)
     lead = _lead(series, family)
-    group = _group(series, tuple(one.group for one in family.members))
+    swings = lead.cause in (Cause.LOAD, Cause.CHURN)
+    group = _group(series, tuple(one.group for one in family.members), swings=swings)
     growth = _growth(series, family.members)
     kind = catalogue.kind_of(lead.cause, _traits(series, group), family.goroutines)
-    place = group.first
+    own = tuple(one.group for one in family.members if series.own[one.group])
+    place = _group(series, own, swings=swings).first if own else group.first
     if family.caller is not None:
         place = _group(series, (family.caller,)).first
     elif family.goroutines and not series.own[lead.group]:
-        at = foremost(family.goroutines).entry
+        pile = foremost(family.goroutines)
+        at = pile.at if pile.own else pile.entry
         place = Place(function=at.function, file=at.file, line=at.line, type="", bytes=0)
     function = place.function or group.function
     entry = catalogue.CATALOGUE[kind]

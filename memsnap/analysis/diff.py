@@ -11,6 +11,7 @@ from memsnap.analysis.align import Alignment, align
 from memsnap.analysis.columns import distinct
 from memsnap.analysis.cumulative import cumulative
 from memsnap.analysis.estimate import Cells, Counts
+from memsnap.analysis.finding import Finding
 from memsnap.analysis.groups import Sums, group, keys
 from memsnap.analysis.lineage import Lineage, Relation, contradicted, trace
 from memsnap.analysis.own import own_frames
@@ -19,7 +20,7 @@ from memsnap.analysis.select import EVERYTHING, Selection, select
 from memsnap.analysis.significance import moved_bytes, threshold
 from memsnap.analysis.stacks import spell
 from memsnap.analysis.table import Amounts, Bounds, By, Floats, Table
-from memsnap.analysis.verdicts import judge
+from memsnap.analysis.verdicts import judge, overrule, told
 from memsnap.errors import UsageError
 from memsnap.pprof.heap import heap_samples
 from memsnap.pprof.profile import Int32s, Int64s
@@ -35,7 +36,8 @@ class Diff:
     Captures between the first and the last tighten the bounds on survivors and give the verdicts
     their history.  `selected` are the rows of `alignment` that the caller asked to see.  What is
     significant is decided over all sites, whatever is selected: `threshold` is the p-value up to
-    which a change counts.
+    which a change counts.  `found` are the findings on what is selected, whose verdicts the rows
+    at their lines take over (`findings.settled`); None where nobody has asked for them.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -45,6 +47,7 @@ class Diff:
     selection: Selection
     selected: Int64s = field(repr=False)
     threshold: float
+    found: tuple[Finding, ...] | None = field(default=None, repr=False)
 
     @property
     def before(self) -> Snapshot:
@@ -76,7 +79,7 @@ class Diff:
         Raises UsageError where that matches nothing.
         """
         rows = np.flatnonzero(select(self.alignment, selection))
-        return replace(self, selection=selection, selected=rows)
+        return replace(self, selection=selection, selected=rows, found=None)
 
     def table(self, by: By) -> Table:
         """Return the selected rows grouped by `by`, unsorted."""
@@ -99,6 +102,15 @@ class Diff:
     def grouped(self, ids: Int64s, groups: int) -> Table:
         """Return the selected rows as `groups` rows, unsorted; `ids` has one number per row."""
         return self._table(By.LINE, ids, groups)
+
+    @cached_property
+    def _told(self) -> Int64s:
+        """(selected,): the causes that findings tell of the rows; empty without findings."""
+        if not self.found:
+            return np.empty(0, dtype=np.int64)
+        module = self.after.capture.process.module
+        own = own_frames(self.alignment, self.selected, module)
+        return told(self.found, self.alignment, own)
 
     @cached_property
     def own_lines(self) -> tuple[Table, Int32s, Int64s]:
@@ -154,6 +166,13 @@ class Diff:
         replaced = significant & (np.abs(moved) > _OFFSET_SHARE * np.abs(growth.bytes))
         history = sums.columns(counts.live_bytes)
         survived = sums.bounds(estimate.survived(self._sizes, counts, rate=self.after.heap.period))
+        verdict = judge(
+            growth=growth,
+            significant=significant,
+            replaced=replaced,
+            allocated=allocated,
+            history=history,
+        )
         return Table(
             by=by,
             keys=keys(self.alignment, by, self.selected, ids, growth=counts.growth_bytes),
@@ -171,13 +190,7 @@ class Diff:
             ),
             p_value=p_value,
             significant=significant & ~replaced,
-            verdict=judge(
-                growth=growth,
-                significant=significant,
-                replaced=replaced,
-                allocated=allocated,
-                history=history,
-            ),
+            verdict=overrule(verdict, self._told, ids) if self.found else verdict,
             history=history,
         )
 

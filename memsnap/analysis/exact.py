@@ -8,6 +8,7 @@ The counters are read a moment after the GC, and the program goes on meanwhile: 
 that garbage may be megabytes.  `late` takes it out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ from memsnap.snapshot import MemStats, Snapshot
 
 _SHORT_LIVED = 20.0  # allocated in the series, in sizes of what is live, by what shows delays
 _WITNESSES = 5  # size classes that have to agree
-_AGREE = 3.0  # how much longer than their disagreement a delay is
-_LEAST_S = 0.005  # seconds: a few objects more or less are no delay
+_SURELY = 3.0  # how many times its error a delay is
+_LEAST_S = 0.01  # seconds: a few objects more or less are no delay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,23 +110,23 @@ def late(live: Floats, rate: Floats, seconds: float) -> Floats:
     if len(short) < _WITNESSES:
         return np.zeros(count)
     votes = (live[short] - usual[short, np.newaxis]) / rate[short, np.newaxis]
-    weight = np.sqrt(rate[short])
-    delay = np.array([_weighted_median(vote, weight) for vote in votes.T])
-    spread = np.array(
-        [
-            _weighted_median(np.abs(vote - at), weight)
-            for vote, at in zip(votes.T, delay, strict=True)
-        ]
-    )
+    weight = rate[short]
+    delay = _weighted_medians(votes, weight)
+    spread = _weighted_medians(np.abs(votes - delay), weight)
     base = float(np.median(np.sort(delay)[: (count + 1) // 2]))
-    error = np.maximum(np.maximum(spread, np.median(spread)), _LEAST_S)
-    return np.where(delay - base > _AGREE * error, delay - base, 0.0)
+    # The error of a median of as many votes as weigh alike, from their median deviation.
+    error = 1.9 * spread / math.sqrt(weight.sum() ** 2 / (weight**2).sum())
+    least = np.maximum(_SURELY * np.maximum(error, np.median(error)), _LEAST_S)
+    return np.where(delay - base > np.maximum(least, spread), delay - base, 0.0)
 
 
-def _weighted_median(values: Floats, weight: Floats) -> float:
-    order = np.argsort(values)
-    total = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+def _weighted_medians(values: Floats, weight: Floats) -> Floats:
+    """Return (N,): the weighted median of each column of `values` (C, N)."""
+    order = np.argsort(values, axis=0)
+    total = np.cumsum(weight[order], axis=0)
+    at = (total < total[-1] / 2).sum(axis=0)
+    found: Floats = np.take_along_axis(values, order, axis=0)[at, np.arange(values.shape[1])]
+    return found
 
 
 def _common_sizes(stats: Sequence[MemStats]) -> list[int]:

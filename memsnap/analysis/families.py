@@ -21,6 +21,7 @@ _CLIENT = ("net/http.(*Client).", "net/http.(*Transport).")
 """Who calls these uses connections; much else of the package is called by those who serve."""
 _GROWN = (Cause.LEAK, Cause.UNKNOWN)
 _TRIFLE = 0.05  # of the largest leak: growth of unknown cause that is not worth a word beside it
+_MOSTLY = 0.8  # of what came to stay: then one function calls the other for it
 _IN_STEP = 0.9  # correlation of what grows together
 
 
@@ -49,6 +50,7 @@ def families(series: Series, judged: list[Judged]) -> tuple[Family, ...]:
         for one in grown
         if series.own[one.group]
     ]
+    built = _joined(series, built)
     taken = {id(pile) for one in built for pile in one.goroutines}
     _add_loose(series, built, [pile for pile in series.piles if id(pile) not in taken])
     _add_foreign(series, built, [one for one in grown if not series.own[one.group]])
@@ -60,6 +62,42 @@ def _held(series: Series, one: Judged) -> bool:
     name = series.name(one.group)
     came = one.cause not in (Cause.CHURN, Cause.STEADY) and series.net[one.group] > 0
     return came and bool(series.own[one.group]) and any(holds(name, pile) for pile in series.piles)
+
+
+def _joined(series: Series, built: list["_Builder"]) -> list["_Builder"]:
+    """Join what grows in step with a leak that calls it, or that it calls: sites of one leak."""
+    kept: list[_Builder] = []
+    for one in built:
+        leak = next((other for other in kept if _one_call(series, other, one)), None)
+        if leak is None:
+            kept.append(one)
+        else:
+            leak.members += one.members
+            leak.goroutines += [pile for pile in one.goroutines if pile not in leak.goroutines]
+    return kept
+
+
+def _one_call(series: Series, leak: "_Builder", one: "_Builder") -> bool:
+    first, other = leak.members[0], one.members[0]
+    if first.cause is not Cause.LEAK:
+        return False
+    if not _in_step(series.course[first.group], series.course[other.group]):
+        return False
+    return _calls(series, first.group, other.group) or _calls(series, other.group, first.group)
+
+
+def _calls(series: Series, caller: int, callee: int) -> bool:
+    """Whether most of what came to stay in one group was allocated below another's function."""
+    alignment = series.diff.alignment
+    rows = np.flatnonzero((series.group == callee) & (series.born > series.died))
+    if not len(rows):
+        return False
+    start, spots = stacks(alignment, rows)
+    owner = np.repeat(np.arange(len(rows)), np.diff(start))
+    through = np.zeros(len(rows), dtype=np.bool_)
+    through[owner[alignment.frames.function[spots] == series.function[caller]]] = True
+    weight = (series.born - series.died)[rows] / series.density[rows]
+    return float(weight[through].sum()) > _MOSTLY * float(weight.sum())
 
 
 def _trifle(series: Series, one: "_Builder", grown: list[Judged]) -> bool:
@@ -139,14 +177,17 @@ def _add_foreign(series: Series, built: list[_Builder], foreign: list[Judged]) -
 def _leads(series: Series, other: _Builder, one: Judged) -> bool:
     """Whether a group without own code only follows what another family does.
 
-    It is the smaller one, and grows in step or because goroutines pile up there.
+    Its goroutines are those that pile up there, or it is the smaller one, and grows in step.
     """
+    package = package_of(series.name(one.group))
+    if any(package == package_of(pile.entry.function) for pile in other.goroutines):
+        return True
     if not other.members:
-        return bool(other.goroutines) and package_of(series.name(one.group)) == "runtime"
+        return bool(other.goroutines) and package == "runtime"
     first = other.members[0]
     if first.cause is not Cause.LEAK or series.net[one.group] > series.net[first.group]:
         return False
-    if package_of(series.name(one.group)) == "runtime":
+    if package == "runtime":
         return True
     return bool(other.goroutines) or _in_step(series.course[one.group], series.course[first.group])
 

@@ -5,9 +5,10 @@ Detectors (`findings`, `series`, `goroutines`, `outside`) make findings; reports
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 from memsnap.analysis.rows import Frame
+from memsnap.analysis.table import Cause as Cause  # rows have one as well
 
 Number = int | float | str | bool
 
@@ -19,18 +20,6 @@ class Severity(IntEnum):
     LOW = 1
     MEDIUM = 2
     HIGH = 3
-
-
-class Cause(Enum):
-    """What stands behind the memory that a finding is about; only LEAK claims a leak."""
-
-    LEAK = "leak"  # grows at a steady rate, and what was there stays
-    CACHE = "cache"  # fills, ever more slowly: it levels off
-    LOAD = "load"  # follows what the service has to do: it comes and goes
-    CHURN = "churn"  # allocates much, keeps nothing
-    ONE_TIME = "one-time growth"  # one step, flat before and after
-    STEADY = "steady"  # holds what it holds
-    UNKNOWN = "unknown"  # the captures do not settle it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +88,8 @@ class Finding:
         return ". ".join([self.title, *(sentence.rstrip(".") for sentence in self.detail)]) + "."
 
 
-_RANK = {Cause.LEAK: 0, Cause.UNKNOWN: 1, Cause.ONE_TIME: 2, Cause.CACHE: 3, Cause.LOAD: 4}
+RANKS = {Cause.LEAK: 0, Cause.UNKNOWN: 1, Cause.ONE_TIME: 2, Cause.CACHE: 3, Cause.LOAD: 4}
+"""The order of causes, those that matter most first; the others come last."""
 
 
 def ranked(found: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -111,6 +101,6 @@ def ranked(found: Iterable[Finding]) -> tuple[Finding, ...]:
     def key(finding: Finding) -> tuple[float, ...]:
         growth = finding.growth
         sure = (growth.low_bytes, growth.bytes) if growth else (0, 0)
-        return (-finding.severity, _RANK.get(finding.verdict, 5), -sure[0], -sure[1])
+        return (-finding.severity, RANKS.get(finding.verdict, 5), -sure[0], -sure[1])
 
     return tuple(sorted(found, key=key))

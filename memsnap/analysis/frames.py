@@ -58,7 +58,7 @@ def _mask(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _plain(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return texts for enums: the value of `Verdict.LEAK` is `leak`."""
+    """Return texts for enums: the value of `Cause.LEAK` is `leak`."""
     if column.dtype != np.object_:
         return column
     return np.array([getattr(item, "value", item) for item in column], dtype=np.object_)

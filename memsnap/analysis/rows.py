@@ -8,7 +8,7 @@ import numpy as np
 
 from memsnap.analysis.names import package_of, short_type
 from memsnap.analysis.own import is_outside, is_own
-from memsnap.analysis.table import Amounts, Bounds, By, Keys, Table, Verdict
+from memsnap.analysis.table import Amounts, Bounds, By, Cause, Keys, Table
 from memsnap.pprof.profile import Int64s
 
 
@@ -89,7 +89,7 @@ class Row(Subject):
     samples: int
     p_value: float
     significant: bool
-    verdict: Verdict
+    verdict: Cause
     history: tuple[int, ...]
     cumulative: int | None
 

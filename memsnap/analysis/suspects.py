@@ -17,7 +17,7 @@ from memsnap.analysis.table import Floats
 from memsnap.pprof.profile import Bools, Int32s, Int64s
 
 _HISTORY = 3.0  # windows of history that may speak for a group's turnover, at most
-_PARTIAL = 0.03  # how likely a leak keeps hardly any of its objects, against one that keeps all
+_PARTIAL = 0.2  # how likely a leak keeps only a part, against one that keeps all
 _FEW = 2.0  # sampled objects that speak half as loud as many
 _PILE_ODDS = 3.0  # logarithm: goroutines that pile up make their code 20 times as suspect
 _ONE_SIZE = 3.0  # logarithm of odds against growth in one of many sizes that a site allocates

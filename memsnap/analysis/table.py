@@ -40,17 +40,16 @@ class By(Enum):
     SIZE = "size"  # object size
 
 
-class Verdict(Enum):
-    """What a row does over the captures."""
+class Cause(Enum):
+    """What stands behind the memory of a finding, or of a row; only LEAK claims a leak."""
 
-    LEAK = "leak"  # grows at every capture, and what was there stays (three captures or more)
-    GROWTH = "growth"  # grew; two captures cannot tell a leak from a cache that fills
-    LEVELLING = "levelling off"  # grew, but ever less: a cache or a warm-up
-    REPLACED = "replaced"  # what grew here went away elsewhere, at the same object size
-    SHRINKING = "shrinking"
+    LEAK = "leak"  # grows at a steady rate, and what was there stays
+    CACHE = "cache"  # fills, ever more slowly: it levels off
+    LOAD = "load"  # follows what the service has to do: it comes and goes
     CHURN = "churn"  # allocates much, keeps nothing
-    STEADY = "steady"
-    UNCLEAR = "unclear"  # changed, within the sampling error
+    ONE_TIME = "one-time growth"  # one step, flat before and after
+    STEADY = "steady"  # holds what it holds
+    UNKNOWN = "unknown"  # the captures do not settle it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.findings import settled
 from memsnap.analysis.rows import Sort, order
 from memsnap.analysis.stacks import stacks
 from memsnap.analysis.table import By, Keys, Table
@@ -90,6 +91,7 @@ def columns_document(diff: Diff, groupings: Collection[By] = GROUPINGS) -> Colum
     each row's `node` is the leaf of its stack in `tree`, where node 0 is the root and every other
     node's `parent` stands before it.  A text or a node of -1 is unknown or does not apply.
     """
+    diff, _ = settled(diff)
     texts = _Texts()
     tree = _Tree(diff)
     return {

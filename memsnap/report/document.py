@@ -13,7 +13,7 @@ import msgspec
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.finding import Finding
-from memsnap.analysis.findings import find
+from memsnap.analysis.findings import settled
 from memsnap.analysis.ledger import ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.reconcile import LiveCheck, Reconciliation, reconcile
@@ -86,6 +86,7 @@ def _document(diff: Diff, *, by: By, sort: Sort, window: Window | None) -> dict[
     """Return the document with its rows as iterators."""
     offset, limit = (window.offset, window.limit) if window else (0, None)
     checks = reconcile(diff)
+    diff, found = settled(diff)
     document = {
         "schema": SCHEMA,
         "confidence": CONFIDENCE,
@@ -97,7 +98,7 @@ def _document(diff: Diff, *, by: By, sort: Sort, window: Window | None) -> dict[
         "captures": [capture_document(snapshot) for snapshot in diff.snapshots],
         "totals": _totals(diff),
         "reconciliation": _reconciliation(checks),
-        "findings": [finding_document(finding) for finding in find(diff)],
+        "findings": [finding_document(finding) for finding in found],
         "sites": map(row_document, diff.rows(sort=sort, offset=offset, limit=limit)),
     }
     if by is not By.SITE:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.finding import Finding
-from memsnap.analysis.findings import find
+from memsnap.analysis.findings import settled
 from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
@@ -29,11 +29,12 @@ _FOREIGN_COLUMNS = ("type", *(by.value for by in By))
 def render_diff_markdown(diff: Diff, *, by: By, sort: Sort, limit: int) -> str:
     """Return the report of `diff` as Markdown, without a trailing newline."""
     checks = reconcile(diff)
+    diff, found = settled(diff)
     parts = [
         _header(diff),
         _warnings(diff, checks),
         _memory(diff, checks),
-        _findings(diff, find(diff)),
+        _findings(diff, found),
         _table(diff, by=by, sort=sort, limit=limit),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)

@@ -5,24 +5,17 @@ from collections.abc import Iterator
 
 from memsnap.analysis.diff import Diff
 from memsnap.analysis.finding import Finding
-from memsnap.analysis.findings import find
+from memsnap.analysis.findings import settled
 from memsnap.analysis.growth import visible_growth_bytes
 from memsnap.analysis.names import short_function
 from memsnap.analysis.reconcile import Reconciliation, reconcile
-from memsnap.analysis.rows import Sort
-from memsnap.analysis.table import By, Verdict
+from memsnap.analysis.rows import Row, Sort
+from memsnap.analysis.table import By, Cause
 from memsnap.report import words
 from memsnap.report.findings import finding_lines
 from memsnap.report.ink import Ink, clean, table
 from memsnap.units import format_bytes, format_count
 
-_COLOURS = {
-    Verdict.LEAK: ("red",),
-    Verdict.GROWTH: ("red",),
-    Verdict.LEVELLING: ("yellow",),
-    Verdict.SHRINKING: ("green",),
-    Verdict.REPLACED: ("cyan",),
-}
 _TYPES_SHOWN = 3
 _STORED = "store:"  # how the names of captures begin that are in a store, not in a file
 
@@ -33,7 +26,7 @@ def render_diff(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink, again: 
     `again` are options that suggested commands need, to find captures that are in a store.
     """
     checks = reconcile(diff)
-    found = find(diff)
+    diff, found = settled(diff)
     parts = [
         "\n".join(_header(diff, ink)),
         "\n".join(_memory(diff, checks, ink)),
@@ -91,7 +84,7 @@ def _types(diff: Diff, by: By, ink: Ink) -> Iterator[str]:
     share = covered.typed_live_bytes / covered.live_bytes
     yield ink.heading("By type", f"known for {share:.1%} of what is in use")
     columns, cells = words.diff_cells(shown, by=By.TYPE, module="", width=ink.width)
-    yield from table(ink, columns, cells, [_COLOURS.get(row.verdict, ()) for row in shown])
+    yield from table(ink, columns, cells, [_colours(row) for row in shown])
 
 
 def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[str]:
@@ -102,7 +95,18 @@ def _table(diff: Diff, *, by: By, sort: Sort, limit: int, ink: Ink) -> Iterator[
     yield ink.heading(f"Survivors by {by.value}", note)
     module = diff.after.capture.process.module
     columns, cells = words.diff_cells(shown, by=by, module=module, width=ink.width)
-    yield from table(ink, columns, cells, [_COLOURS.get(row.verdict, ()) for row in shown])
+    yield from table(ink, columns, cells, [_colours(row) for row in shown])
+
+
+def _colours(row: Row) -> tuple[str, ...]:
+    """Return how to paint a row: leaks and sure growth stand out, and what surely went."""
+    if row.verdict is Cause.LEAK:
+        return ("red",)
+    if row.verdict in (Cause.CACHE, Cause.ONE_TIME):
+        return ("yellow",)
+    if row.verdict is Cause.UNKNOWN and row.significant:
+        return ("red",) if row.growth.bytes > 0 else ("green",)
+    return ()
 
 
 def _next(diff: Diff, found: tuple[Finding, ...], *, by: By, ink: Ink, again: str) -> Iterator[str]:

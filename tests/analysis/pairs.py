@@ -4,7 +4,7 @@ from slow_twin import snapshot
 
 from memsnap.analysis.diff import Diff, diff
 from memsnap.analysis.select import Selection
-from memsnap.analysis.table import Bounds, By, Table, Verdict
+from memsnap.analysis.table import Bounds, By, Table
 from memsnap.pprof.profile import Profile
 
 MB = 1 << 20
@@ -27,10 +27,17 @@ def named(table: Table) -> dict[str, int]:
     return {keys.text(column if table.by is not By.TYPE else keys.type, r): r for r in table.rows()}
 
 
-def verdicts(found: Diff) -> dict[str, Verdict]:
-    """Return the verdict on each allocating function of package main, by site."""
+def changes(found: Diff) -> dict[str, str]:
+    """Return what became of each allocating function of package main, by site.
+
+    It grew or shrank where that is significant, else it did what its verdict says.
+    """
+    table = found.sites
     return {
-        name.removeprefix("main."): found.sites.verdict[r] for name, r in named(found.sites).items()
+        name.removeprefix("main."): ("grew" if table.growth.bytes[r] > 0 else "shrank")
+        if table.significant[r]
+        else table.verdict[r].value
+        for name, r in named(table).items()
     }
 
 

@@ -121,6 +121,28 @@ def test_batches_that_the_captures_meet_ever_later_are_not_called_a_leak(rng):
     assert not [one for one in api.findings(snapshots) if one.verdict is Cause.LEAK]
 
 
+def test_a_site_that_always_kept_an_eighth_of_what_it_allocates_leaks(rng):
+    """Requests of which one in eight is never struck off, from the start of the process."""
+    born = rng.uniform(0, 200, 200 * 800)
+    kept = rng.random(len(born)) < 1 / 8
+    first, *others = api.findings(
+        service(rng, bucket(rng, LEAK, 4096, (born, np.where(kept, np.inf, born + 0.02))))
+    )
+    assert (first.function, first.verdict) == ("main.keep", Cause.LEAK)
+    assert [one for one in others if one.verdict is Cause.LEAK] == []
+
+
+def test_a_pool_that_lets_nothing_go_does_not_come_and_go(rng):
+    """What falls at the end is garbage that the counters saw one capture before."""
+    pool = bucket(rng, LEAK, 65_536, filling(rng, most=120, half_life_s=12))
+    snapshots = service(rng, pool)
+    stats = snapshots[3].capture.mem_stats
+    late = replace(stats, heap_alloc=stats.heap_alloc + (3 << 20))
+    snapshots[3] = replace(snapshots[3], capture=replace(snapshots[3].capture, mem_stats=late))
+    causes = [one.verdict for one in api.findings(snapshots) if one.function == "main.keep"]
+    assert Cause.CHURN not in causes
+
+
 def test_rows_that_are_replaced_in_place_hold_steady(rng):
     born, died = replaced(rng, 100_000, per_s=1_000)
     loaded = born == 0

@@ -13,7 +13,7 @@ from pairs import MB, SITES, compared, limits
 from slow_twin import snapshot
 
 from memsnap.analysis.diff import Diff, diff
-from memsnap.analysis.table import By, Table, Verdict
+from memsnap.analysis.table import By, Cause, Table
 from memsnap.errors import FormatError, UsageError
 from memsnap.pprof.profile import Profile
 
@@ -176,7 +176,7 @@ def test_a_capture_against_itself_shows_that_everything_survived(heaps: list[Pro
         assert (table.survived.high_objects == table.before.objects).all()
         assert not table.died.high_bytes.any()
         assert not table.born.high_bytes.any()
-        assert set(table.verdict) <= {Verdict.STEADY}
+        assert set(table.verdict) <= {Cause.STEADY}
 
 
 def test_heaps_without_samples_compare_to_empty_tables() -> None:

@@ -60,3 +60,24 @@ def test_two_leaks_of_one_size_are_two_findings():
 def test_a_library_that_grows_without_any_caller_is_named_itself():
     first, *_ = found("bufio.NewReaderSize bufio.go:57 < database/sql.(*DB).opener sql.go:1218")
     assert (first.verdict, first.function) == (Cause.LEAK, "bufio.NewReaderSize")
+
+
+def test_two_sites_of_one_call_chain_are_one_leak():
+    outer = f"main.(*registry).with metrics.go:58 < main.serve main.go:20 < {MAIN}"
+    inner = f"main.newHistogram metrics.go:41 < main.(*registry).with metrics.go:63 < {MAIN}"
+    leaks = [one for one in found(outer, inner, per_s=120) if one.verdict is Cause.LEAK]
+    assert len(leaks) == 1
+    assert {site.function for site in leaks[0].sites} == {
+        "main.(*registry).with",
+        "main.newHistogram",
+    }
+
+
+def test_a_server_whose_handlers_wait_is_named_by_the_handler():
+    buffers = "bufio.NewReaderSize bufio.go:57 < net/http.(*conn).serve server.go:1"
+    parked = "runtime.gopark proc.go:474 < runtime.chanrecv chan.go:283"
+    entry = f"{parked} < main.wait poll.go:34 < net/http.(*conn).serve server.go:2009"
+    first, *others = found(buffers, entries=(entry,))
+    assert (first.kind, first.function, first.line) == ("goroutine-leak", "main.wait", 34)
+    assert first.verdict is Cause.LEAK
+    assert [one for one in others if one.verdict is Cause.LEAK] == []

@@ -59,3 +59,44 @@ def test_sizes_that_come_in_no_order_are_no_ladder():
 def test_a_slice_that_lives_beside_a_larger_one_is_no_ladder():
     rows = [(size, 1, 1) for size in SIZES]
     assert found(rows[:3], rows) == ()
+
+
+def side_by_side(per_capture, kind="append"):
+    """Return the ladders of many slices: for each capture the rungs allocated since the last."""
+    snapshots = []
+    ever = dict.fromkeys(SIZES, 0)
+    for at, fresh in enumerate(per_capture):
+        for rung in fresh:
+            ever[SIZES[rung]] += 1
+        rows = [
+            Row(PLACE, size=s, alloc=n, live=fresh.count(SIZES.index(s)), type="[]int", kind=kind)
+            for s, n in ever.items()
+            if n
+        ]
+        snapshots.append(plain(heap(*rows), f"{at}.snap"))
+    compared = diff(snapshots)
+    everything = np.arange(len(compared.alignment))
+    return ladders(compared, own_frames(compared.alignment, everything, ""))
+
+
+CLIMBING = [[0] * 6, [0, 0, 1, 1, 1, 1], [1, 1, 2, 2, 2], [2, 2, 3, 3, 3], [3, 4, 4, 4, 4, 4, 4, 5]]
+
+
+def test_slices_that_grow_side_by_side_are_a_ladder_of_their_average():
+    (ladder,) = side_by_side(CLIMBING)
+    assert ladder.climbs == 4
+    assert ladder.still_climbs
+    assert ladder.chance < 0.001
+
+
+def test_sizes_that_come_and_go_side_by_side_are_no_ladder():
+    assert side_by_side([[0, 1, 2, 3, 4, 5]] * 5) == ()
+
+
+def test_buffers_that_are_made_larger_are_no_slices_that_grow():
+    assert side_by_side(CLIMBING, kind="make") == ()
+
+
+def test_what_is_never_seen_alive_is_no_ladder():
+    rows = [[(size, 1, 0) for size in SIZES[: at + 2]] for at in range(4)]
+    assert found(*rows) == ()

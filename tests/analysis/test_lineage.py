@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 from builders.profiles import MAIN, Row, heap
-from pairs import MB, SITES, compared, limits, verdicts
+from pairs import MB, SITES, changes, compared, limits
 from slow_twin import snapshot
 
 from memsnap.analysis.diff import Diff, diff
 from memsnap.analysis.lineage import Relation
-from memsnap.analysis.table import Verdict
 from memsnap.pprof.profile import Profile
 from memsnap.snapshot import MemStats, Process, Snapshot
 
@@ -26,7 +25,7 @@ def test_captures_of_one_life_subtract() -> None:
 
     assert found.lineage.one_life
     assert not found.lineage.warnings
-    assert verdicts(found) == {"leak": Verdict.GROWTH}
+    assert changes(found) == {"leak": "grew"}
 
 
 def test_allocations_that_fall_prove_another_life() -> None:

@@ -1,6 +1,7 @@
 """Who grew: Bayes' rule against its integral done the slow way, and what it makes of classes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,3 +116,18 @@ def test_who_took_over_from_another_has_no_share():
     """The first grew by what the class did; the second by what the third lost."""
     found = shares(cells((0, 0, 10, 0), (1, 0, 40, 0), (2, 0, 0, 40)), 3, 5.0)
     assert found.share[0, 0] > 0.9
+
+
+def test_what_swings_says_nothing_about_what_grows():
+    given = cells((0, 0, 2, 0), (1, 1, 30, 0))
+    growth = np.array([1.0, 15.0]) * (1 << 20)
+    steady = np.array([True, False])
+    found = divide(given, 3, growth, rate=512 << 10, steady=steady)
+    alone = shares(cells((0, 0, 2, 0)), 3, 1.0)
+    assert found.share[:, 0].tolist() == pytest.approx(alone.share[:, 0].tolist())
+
+
+def test_large_objects_pass_unseen_no_more_often_than_small_ones():
+    given = replace(cells((0, 0, 0, 0), (1, 0, 0, 0)), density=np.array([1e-7, 2e-6]))
+    share = shares(given, 2, 2.0).share[:, 0]
+    assert share[0] == pytest.approx(share[1])

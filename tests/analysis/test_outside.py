@@ -85,6 +85,24 @@ def test_a_heap_that_grows_unseen_says_what_it_would_take_to_see():
     assert "memprofilerate=65536" in found.text
 
 
+def test_a_size_that_grows_unseen_is_said_in_a_heap_too_restless_to_tell():
+    snapshots = [
+        replace(
+            one,
+            capture=replace(
+                one.capture,
+                mem_stats=replace(
+                    one.capture.mem_stats, heap_alloc=one.capture.mem_stats.heap_alloc + restless
+                ),
+            ),
+        )
+        for one, restless in zip(unseen(15), (0, 3 * MB, MB, 4 * MB, MB), strict=True)
+    ]
+    (found,) = heap_without_site(diff(snapshots))
+    assert found.title.startswith("What consists of objects of 512 B grew by")
+    assert found.growth.low_bytes <= 15 * 40 * 512 <= found.growth.high_bytes
+
+
 def test_a_heap_that_stands_still_is_not_said_to_grow():
     assert heap_without_site(diff(unseen(0.01))) == []
 

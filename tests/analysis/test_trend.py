@@ -5,6 +5,7 @@ import pytest
 
 from memsnap.analysis.trend import (
     Shape,
+    evenly_rising,
     plateau,
     rises,
     shape,
@@ -93,3 +94,11 @@ def test_the_plateau_of_an_exponential_is_found():
 def test_a_straight_rise_has_no_plateau():
     assert plateau(3 * SECONDS) is None
     assert plateau(np.array([1.0, 2.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "nearest"),
+    [([0, 2, 4], [0, 2, 4]), ([0, 4, 2, 6], [0, 3, 3, 6]), ([3, 2, 1], [2, 2, 2]), ([5], [5])],
+)
+def test_a_course_that_cannot_fall_is_the_closest_one_that_does_not(values, nearest):
+    assert evenly_rising(np.array(values, dtype=np.float64)).tolist() == nearest

@@ -11,6 +11,8 @@ from commands import plain_environment, profile
 from program import MEMSNAP
 from targets import HEAP, Reply, go_service, serving
 
+from memsnap.pprof.origins import tracebacks_of
+from memsnap.pprof.reader import read
 from memsnap.storage import snapfile
 
 SECRET = "sesame-4711"
@@ -184,3 +186,18 @@ def test_a_process_is_found_by_its_pid(memsnap, service, folder):
     snapshot = snapfile.load(name)
     assert snapshot.capture.gc.proven
     assert snapshot.goroutine_profile
+
+
+@pytest.mark.go
+def test_go_statements_come_along_unless_there_are_too_many_goroutines(memsnap, service, folder):
+    with service("subslice") as running:
+        for most in ("0", "2000"):
+            done = memsnap(
+                "capture", "-p", running.pid, "--stacks-up-to", most, "-o", f"{most}.snap"
+            )
+            assert done.code == 0, done.err
+    goroutines = [snapfile.load(f"{most}.snap").goroutine_profile for most in ("0", "2000")]
+    assert [tracebacks_of(read(one, name="x"), name="x") is None for one in goroutines] == [
+        True,
+        False,
+    ]

@@ -35,6 +35,24 @@ def recorded_long() -> Iterator[list["Recording"]]:
 
 
 @pytest.fixture(scope="session")
+def scored_field() -> dict[str, list["Score"]]:
+    """What memsnap says of the services in tests/field: of `running` ones, and from their `start`.
+
+    5 captures 10 s apart, each service on one of three releases of Go.
+    """
+    from corpus_score import scores
+    from corpus_store import PACKED, opened
+
+    from memsnap.api import findings
+
+    found = {}
+    for when, name in (("running", "field"), ("start", "field-start")):
+        with opened(PACKS / f"{name}{PACKED}") as recordings:
+            found[when] = list(scores(recordings, findings, None))
+    return found
+
+
+@pytest.fixture(scope="session")
 def scored(recorded: list["Recording"]) -> list["Score"]:
     """What memsnap says of each recording; without pprof's view of it."""
     from corpus_score import scores

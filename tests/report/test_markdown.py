@@ -46,7 +46,7 @@ def test_findings_name_the_line_and_the_table_follows():
     assert "#### 1 finding\n\n1. `main.(*Cache).Put` **holds 50.0 MB more" in text
     assert "\n   - `cache.go:31`\n" in text
     assert "#### Survivors by site\n\n2 of 3 rows, 1 changed for sure\n\n| growth |" in text
-    assert "| 48 B | growth | `main.(*Cache).Put cache.go:31` |" in text
+    assert "| 48 B | unknown | `main.(*Cache).Put cache.go:31` |" in text
 
 
 def test_what_did_not_change_is_in_the_table_when_it_is_asked_for():

@@ -1,11 +1,12 @@
 """Diffs over HTTP: the command line's document, its tables, tree and types, and profiles of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from apps import DOCUMENT, app_of, got
-from builders.captures import SERVE, after, before, taken
+from builders.captures import CAPTURE, SERVE, after, before, taken
 from builders.profiles import Row
 from settings_texts import settings
 from stores import at, seen
@@ -109,10 +110,12 @@ async def test_captures_between_sharpen_the_verdicts(client, store, pair, saved)
     rows = [
         Row("main.leak a.go:1", size=48, alloc=100 * turn, live=100 * turn) for turn in range(1, 6)
     ]
-    ids = [
-        await saved(target, at(10 + turn), taken(row, later_s=60 * turn))
-        for turn, row in enumerate(rows)
-    ]
+    ids = []
+    for turn, row in enumerate(rows):
+        stats = replace(CAPTURE.mem_stats, heap_alloc=(50 + 50 * turn) << 20)
+        capture = replace(CAPTURE, mem_stats=stats)
+        snapshot = taken(row, later_s=60 * turn, capture=capture)
+        ids.append(await saved(target, at(10 + turn), snapshot))
     document = await got(client, "/api/v1/diff", before=ids[0], after=ids[4], between=2)
 
     assert [capture["name"] for capture in document["captures"]] == [

@@ -2,13 +2,14 @@
 // there has a goroutine with a session.
 //
 //truth:service verdict=load also=churn shape=daily ops=1000 per_s=20
-//truth:site mark=session function=main.login per_op=0 holder=goroutine
+//truth:site mark=session function=main.login per_op=0 holder=online
 package main
 
 import (
 	"fmt"
 	"math"
 	"net/http"
+	"sync"
 	"time"
 
 	"example.org/field/internal/run"
@@ -25,12 +26,15 @@ type session struct {
 	bag  [14 << 10]byte
 }
 
+var online sync.Map // user -> *session
+
 func login(user int, bye <-chan struct{}) {
 	s := &session{user: user} // site: session
+	online.Store(user, s)
+	defer online.Delete(user)
 	for n := 0; ; n++ {
 		select {
 		case <-bye:
-			s.bag[0] = 0
 			return
 		case <-time.After(3 * time.Second):
 			s.bag[n%len(s.bag)]++
@@ -41,7 +45,11 @@ func login(user int, bye <-chan struct{}) {
 func main() {
 	var there []chan struct{}
 	began := time.Now()
-	http.HandleFunc("/who", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "you") })
+	http.HandleFunc("/who", func(w http.ResponseWriter, _ *http.Request) {
+		visitors := 0
+		online.Range(func(any, any) bool { visitors++; return true })
+		fmt.Fprintln(w, visitors)
+	})
 	run.Main(func(c *run.Client, i int) {
 		angle := 2 * math.Pi * float64(time.Since(began)) / float64(day)
 		want := basic + int(peak*(1+math.Sin(angle))/2)
