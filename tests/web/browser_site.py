@@ -15,6 +15,7 @@ from services import Service
 Start = Callable[..., AbstractContextManager[Service]]
 
 CAPTURES = 12
+HOSTILE = "<img src=x onerror=alert(1)>"
 _PATIENCE_S = 120
 _CONFIG = """
 [collector]
@@ -30,7 +31,7 @@ labels = {{ env = "prod" }}
 [[target]]
 address = "pid:{calm}"
 name = "calm"
-labels = {{ env = "stage" }}
+labels = {{ env = "stage", note = "{hostile}" }}
 [[target]]
 address = "http://127.0.0.1:{port}"
 name = "replaced"
@@ -80,7 +81,7 @@ def collected(service: Start, folder: Path) -> Iterator[Site]:
         service("goroutine_closure", "-per-second", "80") as leaky,
         service("idle") as calm,
     ):
-        config = _CONFIG.format(leaky=leaky.pid, calm=calm.pid, port=port)
+        config = _CONFIG.format(leaky=leaky.pid, calm=calm.pid, port=port, hostile=HOSTILE)
         with serving(folder, config) as daemon:
             with service("idle", *listen):
                 until(lambda: len(_captures(daemon, "replaced")) > 1, _PATIENCE_S)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import SIZES, THEMES, Watched, launched, watched
-from browser_site import Site, Start, collected
+from browser_site import HOSTILE, Site, Start, collected
 from daemons import until
 from toolchains import Go
 
@@ -227,6 +227,17 @@ def test_a_chosen_theme_holds_from_the_first_moment(open_page: Callable[..., Wat
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is False
 
 
+def test_a_hostile_label_is_text_everywhere(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at("")).page
+    label = f"note={HOSTILE}"
+    page.get_by_role("button", name=label).click()
+    page.wait_for_url("**label=*")
+    assert page.get_by_label("Label", exact=True).input_value() == label
+    page.get_by_role("link", name="calm").click()
+    page.get_by_role("link", name=label).wait_for()
+    assert page.locator("img").count() == 0
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES)
 def test_no_view_has_a_serious_barrier_or_scrolls_sideways(
@@ -249,3 +260,13 @@ def test_no_view_has_a_serious_barrier_or_scrolls_sideways(
         width = seen.page.evaluate("document.documentElement.scrollWidth")
         assert width <= SIZES[size][0], address
         assert seen.axe() == [], address
+
+
+def test_news_do_not_take_the_focus_away(open_page: Callable[..., Watched], site: Site):
+    page = open_page(site.at("")).page
+    link = page.get_by_role("link", name="leaky", exact=True)
+    link.focus()
+    before = link.element_handle()
+    # When the row is another one, the link that had the focus has it again.
+    until(lambda: not before.evaluate("it => it.isConnected"))
+    assert page.evaluate("document.activeElement.textContent") == "leaky"

@@ -43,6 +43,15 @@ export function replace(parent: Element, ...children: Child[]): void {
   append(parent, children);
 }
 
+/** The same, where news change what is shown: the link or button that has the focus keeps it. */
+export function renew(parent: Element, ...children: Child[]): void {
+  const held = parent.contains(document.activeElement) ? document.activeElement : null;
+  replace(parent, ...children);
+  if (!held) return;
+  const same = (each: Element) => each.getAttribute("href") === held.getAttribute("href") && each.textContent === held.textContent;
+  Array.from(parent.querySelectorAll<HTMLElement>(held.tagName)).find(same)?.focus({ preventScroll: true });
+}
+
 /** A custom property, by CSSOM: style attributes are barred by the page's policy. */
 export function setVar(element: HTMLElement | SVGElement, name: string, value: string): void {
   element.style.setProperty(name, value);
@@ -81,6 +90,22 @@ let announcer: HTMLElement | null = null;
 export function announce(text: string): void {
   announcer ??= document.body.appendChild(h("div", { class: "sr-only", "aria-live": "polite", role: "status" }));
   announcer.textContent = text;
+}
+
+/**
+ * Calls `run` soon after news, however many come: once in `leastMs`, and less often where it takes
+ * long, so that a page on a busy daemon asks a fifth of the time at most.
+ */
+export function paced(run: () => Promise<void>, leastMs: number): () => void {
+  let timer = 0;
+  let tookMs = 0;
+  return () => {
+    timer ||= window.setTimeout(() => {
+      timer = 0;
+      const begun = performance.now();
+      void run().finally(() => (tookMs = performance.now() - begun));
+    }, Math.max(leastMs, 5 * tookMs));
+  };
 }
 
 /** Calls `run` once, `ms` after the last call. */

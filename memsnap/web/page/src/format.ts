@@ -107,6 +107,11 @@ export function fromNs(ns: number): number {
   return ns / 1e6;
 }
 
+/** A finding's clause as a sentence. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
 /** A Go function without its import path: `(*Server).handle` of `shop/http.(*Server).handle`. */
 export function shortFunction(name: string): string {
   const bracket = name.indexOf("[");

@@ -43,7 +43,7 @@ async function start(): Promise<void> {
   }
   window.addEventListener("hashchange", show);
   show();
-  follow(() => current?.refresh?.());
+  follow((target) => current?.refresh?.(target));
 }
 
 mount(document.getElementById("app")!);

@@ -33,11 +33,12 @@ async function start(place: HTMLElement): Promise<void> {
   document.title = `memsnap: ${name}`;
   replace(
     place,
-    h("header", { class: "bar" }, h("span", { class: "brand" }, "memsnap"), h("span", { class: "where" }, name), h("span", { class: "spring" }), themeSwitch(), helpButton()),
+    h("header", { class: "top-bar" }, h("span", { class: "brand" }, "memsnap"), h("span", { class: "where" }, name), h("span", { class: "spring" }), themeSwitch(), helpButton()),
     h("main", {}, h("h1", { class: "sr-only" }, `Diff of ${name}`), view.element),
   );
   startKeys();
-  await view.start();
+  await view.load();
+  await view.show();
 }
 
 startTheme();

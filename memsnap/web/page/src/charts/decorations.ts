@@ -8,6 +8,8 @@ import type { Band, Mark, Picked } from "./series.ts";
 export const STRIP = 17;
 const MOST_LANES = 3;
 const LEAST_PIXELS = 6; // of a strip, so that a finding of a moment is seen
+const MANY = 12; // marks from which on they would hide the lines
+const SHORT = 12; // CSS pixels
 const LETTER = 16; // the side of an A or B
 
 /** Bands that do not overlap, which share one line of strips. */
@@ -98,7 +100,7 @@ function fitted(pen: CanvasRenderingContext2D, text: string, room: number): stri
   return letters > 3 ? `${text.slice(0, letters)}…` : "";
 }
 
-/** Dashed lines, with their names where no other line crosses them. */
+/** Dashed lines, with their names where no other line crosses them; short ones where they are many. */
 function drawMarks(pen: CanvasRenderingContext2D, plot: uPlot, marks: Mark[], below: number): void {
   const scale = devicePixelRatio;
   const { left, top, width } = plot.bbox;
@@ -106,7 +108,7 @@ function drawMarks(pen: CanvasRenderingContext2D, plot: uPlot, marks: Mark[], be
   const places = marks.map((mark) => plot.valToPos(mark.at, "x", true));
   for (const [at, mark] of marks.entries()) {
     const x = places[at];
-    line(pen, plot, x, colour("--mark"), [4 * scale, 3 * scale]);
+    line(pen, plot, x, { ink: colour("--mark"), dash: [4 * scale, 3 * scale], long: marks.length <= MANY });
     pen.fillStyle = colour("--mark");
     const wide = pen.measureText(mark.text).width;
     const from = x + 4 * scale + wide > left + width ? x - 4 * scale - wide : x + 4 * scale;
@@ -121,7 +123,7 @@ function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, { secon
   const scale = devicePixelRatio;
   const { left, top, width, height } = plot.bbox;
   const x = plot.valToPos(seconds, "x", true);
-  line(pen, plot, x, colour("--accent"), []);
+  line(pen, plot, x, { ink: colour("--accent"), dash: [], long: true });
   const side = LETTER * scale;
   // A stands before its line and B behind it, unless the edge is there.
   const before = letter === "A" ? x - side > left : x + side > left + width;
@@ -133,13 +135,14 @@ function end(pen: CanvasRenderingContext2D, plot: uPlot, letter: string, { secon
   pen.fillText(letter, from + 4.5 * scale, below + side / 2 + scale / 2);
 }
 
-function line(pen: CanvasRenderingContext2D, plot: uPlot, x: number, ink: string, dash: number[]): void {
+function line(pen: CanvasRenderingContext2D, plot: uPlot, x: number, { ink, dash, long }: { ink: string; dash: number[]; long: boolean }): void {
+  const scale = devicePixelRatio;
   pen.strokeStyle = ink;
-  pen.lineWidth = (dash.length ? 1 : 1.5) * devicePixelRatio;
+  pen.lineWidth = (dash.length ? 1 : 1.5) * scale;
   pen.setLineDash(dash);
   pen.beginPath();
   pen.moveTo(x, plot.bbox.top);
-  pen.lineTo(x, plot.bbox.top + plot.bbox.height);
+  pen.lineTo(x, plot.bbox.top + (long ? plot.bbox.height : SHORT * scale));
   pen.stroke();
   pen.setLineDash([]);
 }

@@ -151,7 +151,7 @@ export class SeriesChart {
             stroke: ink,
             width: input.stacked ? 1 : 1.75,
             ...broken,
-            points: { show: () => this.input.times.length < MANY, size: 4, fill: ink },
+            points: { show: () => !input.stacked && this.input.times.length < MANY, size: 4, fill: ink },
             ...(input.stacked ? { fill: `color-mix(in srgb, ${ink} 55%, ${colour("--card")})` } : at === 0 ? { fill: `color-mix(in srgb, ${ink} 10%, transparent)` } : {}),
             value: (_: uPlot, __: number, ___: number, place: number | null) => written(at, place ?? last(at)),
           };

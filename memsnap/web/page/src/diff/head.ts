@@ -1,7 +1,7 @@
 // The top of a diff: the two captures, what changed in all, and what that means.
 
 import { h, setVar, type Child } from "../dom.ts";
-import { between, bytes, change, count, duration, time } from "../format.ts";
+import { between, bytes, change, count, duration, sentence, time } from "../format.ts";
 import { command, place, pprofCommand, type Sources } from "./stack.ts";
 import type { Capture, Diff, Finding } from "./model.ts";
 
@@ -15,7 +15,7 @@ export function summary(diff: Diff, links: { before: Child; after: Child }): HTM
     "section",
     { class: "summary", "aria-label": "Captures" },
     captureCard("A", a, links.before, ""),
-    captureCard("B", b, links.after, [elapsed, cycles].filter(Boolean).join(", ")),
+    captureCard("B", b, links.after, [elapsed, cycles, head.captures.length > 2 ? `judged over ${count(head.captures.length)} captures` : ""].filter(Boolean).join(", ")),
     h(
       "div",
       { class: "card totals" },
@@ -99,7 +99,7 @@ function card(finding: Finding, open: boolean, sources: Sources, chosen: (findin
     h(
       "div",
       { class: "finding-body" },
-      ...finding.detail.map((text) => h("p", {}, text)),
+      ...finding.detail.map((text) => h("p", {}, sentence(text))),
       at ? h("p", { class: "code-line" }, h("code", {}, at.function), " ", h("code", { class: "place", title: at.file }, place(at))) : null,
       finding.advice ? h("p", { class: "advice" }, finding.advice) : null,
       at ? h("p", {}, h("button", { class: "quiet", onclick: () => chosen(finding) }, "Show in the table")) : null,

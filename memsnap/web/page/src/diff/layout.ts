@@ -68,22 +68,39 @@ class Builder {
   private before: number[] = [0];
   private after: number[] = [0];
   private weight: number[] = [0];
-  private children = new Map<number, number>();
-  private static readonly MOST_NAMES = 2 ** 26;
+  /** Boxes by parent and name, open addressing: a Map of such keys takes five times as long. */
+  private slots = new Int32Array(1 << 12).fill(-1);
 
   child(parent: number, name: number): number {
-    const key = parent * Builder.MOST_NAMES + name;
-    let box = this.children.get(key);
-    if (box === undefined) {
-      box = this.name.length;
-      this.children.set(key, box);
-      this.name.push(name);
-      this.parent.push(parent);
-      this.before.push(0);
-      this.after.push(0);
-      this.weight.push(0);
+    const mask = this.slots.length - 1;
+    for (let slot = hash(parent, name) & mask; ; slot = (slot + 1) & mask) {
+      const box = this.slots[slot];
+      if (box < 0) return this.added(parent, name, slot);
+      if (this.parent[box] === parent && this.name[box] === name) return box;
     }
+  }
+
+  private added(parent: number, name: number, slot: number): number {
+    const box = this.name.length;
+    this.name.push(name);
+    this.parent.push(parent);
+    this.before.push(0);
+    this.after.push(0);
+    this.weight.push(0);
+    this.slots[slot] = box;
+    if (box * 2 > this.slots.length) this.widen();
     return box;
+  }
+
+  private widen(): void {
+    const slots = new Int32Array(this.slots.length * 4).fill(-1);
+    const mask = slots.length - 1;
+    for (let box = 1; box < this.name.length; box += 1) {
+      let slot = hash(this.parent[box], this.name[box]) & mask;
+      while (slots[slot] >= 0) slot = (slot + 1) & mask;
+      slots[slot] = box;
+    }
+    this.slots = slots;
   }
 
   add(box: number, before: number, after: number): void {
@@ -105,18 +122,20 @@ class Builder {
     // By depth, then under each parent by weight: the heaviest stands left.
     const { order, rows } = byDepth(depth, parent, weight);
     const place = new Int32Array(boxes);
-    order.forEach((box, at) => (place[box] = at));
+    for (let at = 0; at < boxes; at += 1) place[order[at]] = at;
+    for (let site = 0; site < leaf.length; site += 1) if (leaf[site] >= 0) leaf[site] = place[leaf[site]];
     const flame: Flame = {
-      name: Int32Array.from(order, (box) => name[box]),
-      parent: Int32Array.from(order, (box) => (box ? place[parent[box]] : -1)),
-      depth: Int32Array.from(order, (box) => depth[box]),
-      before: Float64Array.from(order, (box) => before[box]),
-      after: Float64Array.from(order, (box) => after[box]),
+      name: taken(new Int32Array(boxes), order, name),
+      parent: taken(new Int32Array(boxes), order, parent),
+      depth: taken(new Int32Array(boxes), order, depth),
+      before: taken(new Float64Array(boxes), order, before),
+      after: taken(new Float64Array(boxes), order, after),
       x: new Float64Array(boxes),
       width: new Float64Array(boxes),
       rows,
-      leaf: leaf.map((box) => (box < 0 ? -1 : place[box])),
+      leaf,
     };
+    for (let at = 1; at < boxes; at += 1) flame.parent[at] = place[flame.parent[at]];
     const whole = weight[0] || 1;
     const free = new Float64Array(boxes); // where the next child of a box begins
     flame.width[0] = 1;
@@ -131,22 +150,36 @@ class Builder {
   }
 }
 
-function byDepth(depth: Int32Array, parent: number[], weight: number[]): { order: number[]; rows: Int32Array } {
-  const deepest = depth.reduce((most, each) => Math.max(most, each), 0);
-  const levels: number[][] = Array.from({ length: deepest + 1 }, () => []);
-  depth.forEach((level, box) => levels[level].push(box));
-  const rank = new Int32Array(depth.length);
-  const order: number[] = [];
-  const rows = new Int32Array(deepest + 2);
-  levels.forEach((level, at) => {
-    level.sort((a, b) => (at ? rank[parent[a]] - rank[parent[b]] : 0) || weight[b] - weight[a] || a - b);
-    for (const box of level) {
-      rank[box] = order.length;
-      order.push(box);
-    }
-    rows[at + 1] = order.length;
-  });
-  return { order, rows };
+/** Fills `into` with what `from` has at the places in `order`. */
+function taken<T extends Int32Array | Float64Array>(into: T, order: ArrayLike<number>, from: ArrayLike<number>): T {
+  for (let at = 0; at < into.length; at += 1) into[at] = from[order[at]];
+  return into;
+}
+
+function hash(parent: number, name: number): number {
+  const mixed = Math.imul(parent, 0x9e3779b1) ^ Math.imul(name, 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}
+
+/** Boxes by depth, under each parent the heaviest first; where each depth begins. */
+function byDepth(depth: Int32Array, parent: number[], weight: number[]): { order: Int32Array; rows: Int32Array } {
+  const boxes = parent.length;
+  const first = new Int32Array(boxes + 1); // where the children of a box begin
+  for (let box = 1; box < boxes; box += 1) first[parent[box] + 1] += 1;
+  for (let box = 0; box < boxes; box += 1) first[box + 1] += first[box];
+  const free = first.slice();
+  const children = new Int32Array(boxes - 1);
+  for (let box = 1; box < boxes; box += 1) children[free[parent[box]]++] = box;
+  const order = new Int32Array(boxes);
+  const rows = [0];
+  for (let at = 0, end = 1; at < boxes; at += 1) {
+    const box = order[at];
+    if (depth[box] === rows.length) rows.push(at);
+    const [from, until] = [first[box], first[box + 1]];
+    if (until - from > 1) children.subarray(from, until).sort((a, b) => weight[b] - weight[a] || a - b);
+    for (let child = from; child < until; child += 1) order[end++] = children[child];
+  }
+  return { order, rows: Int32Array.from([...rows, boxes]) };
 }
 
 /** The boxes from the whole down to `box`, by the names of their functions. */

@@ -70,31 +70,41 @@ export class DiffView {
 
   constructor(private readonly input: DiffInput) {}
 
-  /** Loads and shows the diff. */
-  async start(): Promise<void> {
+  async load(): Promise<void> {
     this.diff = await this.input.load(this.state.focus);
-    this.top.replaceChildren();
+  }
+
+  /** Shows what was loaded: the table at once, the flame graph with the next frame. */
+  async show(): Promise<void> {
     this.fillTop();
     replace(
       this.element,
       this.top,
       h("section", { class: "what-changed", "aria-label": "What changed" }, this.toolbar(), this.shown, h("div", { class: "split" }, this.table.element, this.panel)),
-      h("section", { class: "flame-section", "aria-label": "Flame graph" }, this.flameBar(), this.crumbs, this.graph.element, legend()),
+      h("section", { class: "flame-section", "aria-label": "Flame graph" }, this.flameBar(), this.graph.element, legend()),
     );
     const row = this.state.row;
-    this.layOut();
-    this.fillTable();
+    if (!this.state.zoom.length) {
+      this.fillTable();
+      await new Promise(requestAnimationFrame);
+      this.layOut();
+    } else {
+      this.layOut();
+      this.fillTable();
+    }
     if (row >= 0 && row < this.diff.table(this.state.by).node.length) {
       this.choose(row);
       this.table.select(row);
     }
     this.find(this.state.find);
+    // After the drawing, which waits for the next frame.
+    requestAnimationFrame(() => setTimeout(() => performance.mark("shown")));
   }
 
   private fillTop(): void {
     const { links, sources } = this.input;
     this.top.replaceChildren();
-    append(this.top, [warnings(this.diff), findings(this.diff, sources, (finding) => this.show(finding)), summary(this.diff, links)]);
+    append(this.top, [warnings(this.diff), findings(this.diff, sources, (finding) => this.point(finding)), summary(this.diff, links)]);
   }
 
   private toolbar(): HTMLElement {
@@ -137,12 +147,15 @@ export class DiffView {
         oninput: debounce((event: Event) => this.find((event.target as HTMLInputElement).value), 120),
       }),
       this.matched,
+      this.crumbs,
       h("button", { class: "quiet", onclick: () => this.zoomed(0, true) }, "Show all"),
     );
   }
 
   private layOut(): void {
+    const begun = performance.now();
     this.flame = layOut(this.diff, this.state.direction, () => true);
+    this.graph.element.dataset.layoutMs = (performance.now() - begun).toFixed(0);
     this.box = boxAt(this.diff, this.flame, this.state.zoom);
     this.graph.show(this.flame, this.box);
     this.crumb();
@@ -265,7 +278,7 @@ export class DiffView {
   }
 
   /** Brings the row of a finding's line into sight. */
-  private show(finding: Finding): void {
+  private point(finding: Finding): void {
     const { diff } = this;
     this.group("line");
     const table = diff.table("line");

@@ -5,11 +5,16 @@ import { h, replace } from "../dom.ts";
 import { href, route } from "../state.ts";
 import { Diff, type DiffDocument } from "../diff/model.ts";
 import { DiffView } from "../diff/view.ts";
-import { loading, setPlace, trouble, type View } from "./shell.ts";
+import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
+
+/** Captures between A and B that are taken along: two alone cannot tell a leak from a cache that fills. */
+const BETWEEN = 8;
+const MOST_SAMPLES = 20_000; // of a capture up to which more of them are read by default
 
 interface SnapshotRecord {
   id: number;
   target_id: number;
+  samples: number;
 }
 
 export function diff(): View {
@@ -22,8 +27,10 @@ export function diff(): View {
   const at = (snapshot: string, form: string) => `${new URL("api/v1/snapshots/", document.baseURI).href}${snapshot}/${form}`;
   let types: Promise<string[]> | null = null;
 
+  let between = query.get("between");
+
   async function fetched(focus: string): Promise<Diff> {
-    const document = await get<DiffDocument>("api/v1/diff/columns", { before: a, after: b, focus, in: query.get("in"), package: query.get("package"), file: query.get("file") }, stopper.signal);
+    const document = await get<DiffDocument>("api/v1/diff/columns", { before: a, after: b, between, focus, in: query.get("in"), package: query.get("package"), file: query.get("file") }, stopper.signal);
     const found = new Diff(document);
     if (!focus) types ??= Promise.resolve(names(found));
     return found;
@@ -41,19 +48,25 @@ export function diff(): View {
       links: { before: downloads(a), after: downloads(b) },
     });
     try {
-      await view.start();
-      replace(body, view.element);
       const found = await get<Page<SnapshotRecord>>("api/v1/snapshots", { id: b }, stopper.signal);
       const record = found.items[0];
-      if (!record) return;
-      const { seen } = await get<Target>(`api/v1/targets/${record.target_id}`, {}, stopper.signal);
-      setPlace([seen.service || seen.address, href(`targets/${record.target_id}`, { a, b })], ["Diff", ""]);
+      if (record) void name(record.target_id);
+      between ??= String(record && record.samples <= MOST_SAMPLES ? BETWEEN : 0);
+      await view.load();
+      replace(body, view.element);
+      await view.show();
     } catch (error) {
       if (!stopper.signal.aborted) replace(body, trouble(error, () => void load()));
     }
   }
 
-  void load();
+  async function name(target: number): Promise<void> {
+    const record = await get<Target>(`api/v1/targets/${target}`, {}, stopper.signal).catch(() => null);
+    if (record) setPlace([record.seen.service || record.seen.address, href(`targets/${target}`, { a, b })], ["Diff", ""]);
+  }
+
+  if ([a, b].every((id) => /^\d+$/.test(id))) void load();
+  else replace(body, empty("This link names no two captures", h("p", {}, "Open a target and choose A and B."), h("a", { class: "button", href: "#/" }, "All targets")));
   return { element, stop: () => stopper.abort() };
 }
 

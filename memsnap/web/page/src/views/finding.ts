@@ -2,9 +2,9 @@
 
 import { get, Problem, type Series } from "../api.ts";
 import { SeriesChart } from "../charts/series.ts";
-import { announce, debounce, h, replace, type Child } from "../dom.ts";
+import { announce, h, paced, replace, type Child } from "../dom.ts";
 import { command, place, pprofCommand } from "../diff/stack.ts";
-import { bytes, count, duration, fromNs, moment } from "../format.ts";
+import { bytes, count, duration, fromNs, moment, sentence } from "../format.ts";
 import { endOf, isForEver, keptFinding, mute, resolve, unmute, verdictOf, type KeptFinding } from "../findings.ts";
 import { href } from "../state.ts";
 import { ifWritable } from "./permission.ts";
@@ -22,10 +22,17 @@ export function finding(id: number): View {
   const where = h("div", { class: "evidence" });
   const stopper = new AbortController();
   let chart: SeriesChart | null = null;
+  let target = 0;
+  let shown = "";
 
   async function load(): Promise<void> {
     try {
-      show(await keptFinding(id, stopper.signal));
+      const found = await keptFinding(id, stopper.signal);
+      const said = JSON.stringify([found.state, found.document, found.muted_until_ns]);
+      // Buttons that have the focus stay where only the course went on.
+      if (said === shown) void evidence(found);
+      else show(found);
+      shown = said;
     } catch (error) {
       if (stopper.signal.aborted) return;
       if (error instanceof Problem && error.status === 404) replace(body, gone(id));
@@ -34,6 +41,7 @@ export function finding(id: number): View {
   }
 
   function show(found: KeptFinding): void {
+    target = found.target_id;
     const name = found.seen.service || found.seen.address;
     setPlace([name, href(`targets/${found.target_id}`)], ["Findings", href("findings", { target: found.target_id })], [`#${id}`, ""]);
     replace(body, h("article", { class: `card finding-page severity-${found.severity}` }, ...said(found), actions(found)), where, compare(found), numbers(found.document.evidence ?? {}));
@@ -100,8 +108,9 @@ export function finding(id: number): View {
     if (ends.length) chart.pick({ a: ends[0], b: ends[ends.length - 1], shaded: false });
   }
 
+  const refresh = paced(load, 1000);
   void load();
-  return { element: body, refresh: debounce(() => void load(), 1000), stop: () => (stopper.abort(), chart?.stop()) };
+  return { element: body, refresh: (of) => (of === null || of === target) && refresh(), stop: () => (stopper.abort(), chart?.stop()) };
 }
 
 function gone(id: number): HTMLElement {
@@ -114,7 +123,7 @@ function said(found: KeptFinding): Child[] {
   return [
     h("p", { class: "chips" }, h("span", { class: `chip severity-${found.severity}` }, found.severity), h("span", { class: "chip" }, verdictOf(found)), h("span", { class: "chip" }, found.state)),
     h("h1", {}, told.title),
-    ...(told.detail ?? []).map((text) => h("p", {}, `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`)),
+    ...(told.detail ?? []).map((text) => h("p", {}, sentence(text))),
     told.at ? h("p", { class: "code-line" }, h("code", {}, told.at.function), " ", h("code", { class: "place", title: told.at.file }, place(told.at))) : null,
     sites.length > 1 || sites[0]?.type ? h("ul", { class: "sites" }, ...sites.map((site) => h("li", {}, site.type ? h("code", {}, site.type) : "objects of unknown type", " in ", h("code", {}, site.function), ` ${place(site)}: ${bytes(site.bytes)}`))) : null,
     told.advice ? h("p", { class: "advice" }, told.advice) : null,

@@ -1,7 +1,7 @@
 // All findings of the daemon, to be narrowed by state, verdict, target and function.
 
 import { targets, type Target } from "../api.ts";
-import { debounce, h, replace } from "../dom.ts";
+import { debounce, h, paced, renew, replace } from "../dom.ts";
 import { ago, fromNs, plural } from "../format.ts";
 import { keptFindings, severityRank, verdictOf, type FindingState, type KeptFinding } from "../findings.ts";
 import { href, keep, route } from "../state.ts";
@@ -51,7 +51,7 @@ export function findings(): View {
       const { items, more } = await keptFindings(asked, stopper.signal);
       items.sort((a, b) => rank(a) - rank(b) || severityRank(b.severity) - severityRank(a.severity) || b.course.last_ns - a.course.last_ns);
       told.textContent = items.length ? `${more ? "the last " : ""}${plural(items.length, "finding")}` : "";
-      replace(body, items.length ? h("ul", { class: "finding-list" }, ...items.map(item)) : nothing());
+      renew(body, items.length ? h("ul", { class: "finding-list" }, ...items.map(item)) : nothing());
     } catch (error) {
       if (!stopper.signal.aborted) replace(body, trouble(error, () => void load()));
     }
@@ -71,7 +71,7 @@ export function findings(): View {
 
   void load();
   void name();
-  return { element, refresh: debounce(() => void load(), 500), stop: () => stopper.abort() };
+  return { element, refresh: paced(load, 1000), stop: () => stopper.abort() };
 }
 
 /** What needs somebody comes first. */

@@ -1,55 +1,14 @@
 // All targets at a glance: how their heaps go, and which one to look at first.
 
-import { overview as allCourses, targets, type Course, type Target } from "../api.ts";
-import { sparkline } from "../charts/sparkline.ts";
-import { debounce, h, hidden, replace } from "../dom.ts";
-import { ago, bytes, count, fromNs, plural, rate } from "../format.ts";
-import { href, keep, route } from "../state.ts";
-import { findingsByTarget, severityRank, worst, type KeptFinding } from "../findings.ts";
+import { overview as allCourses, targets } from "../api.ts";
+import { debounce, h, paced, replace } from "../dom.ts";
+import { count, plural } from "../format.ts";
+import { findingsByTarget } from "../findings.ts";
+import { keep, route } from "../state.ts";
+import { by, COLUMNS, FleetTable, line, type Key, type Line } from "./fleet.ts";
 import { empty, loading, setPlace, trouble, type View } from "./shell.ts";
 
 const SPANS = ["1h", "6h", "24h", "7d"];
-type Key = "name" | "heap" | "rss" | "rate" | "finding" | "age";
-const COLUMNS: [Key, string][] = [
-  ["name", "Target"],
-  ["heap", "Heap after GC"],
-  ["rss", "RSS"],
-  ["rate", "Growth"],
-  ["finding", "Worst finding"],
-  ["age", "Last capture"],
-];
-
-interface Line {
-  target: Target;
-  course: Course | null;
-  heap: number | null;
-  rss: number | null;
-  slope: number | null;
-  finding: KeptFinding | null;
-  captured: number | null;
-}
-
-/**
- * Bytes per second over the later half of the captures of the present process, by least squares:
- * a heap that has levelled off does not grow. Null for fewer than three captures.
- */
-export function slope(course: Course): number | null {
-  const process = course.process_id[course.process_id.length - 1];
-  const life: [number, number][] = [];
-  course.slot_ns.forEach((slot, at) => {
-    const heap = course.heap_alloc[at];
-    if (course.process_id[at] === process && heap !== null) life.push([slot / 1e9, heap]);
-  });
-  if (life.length < 3) return null;
-  const middle = (life[0][0] + life[life.length - 1][0]) / 2;
-  const later = life.filter(([time]) => time >= middle);
-  const points = later.length < 3 ? life.slice(-3) : later;
-  const mean = (pick: 0 | 1) => points.reduce((sum, point) => sum + point[pick], 0) / points.length;
-  const [t, y] = [mean(0), mean(1)];
-  const spread = points.reduce((sum, point) => sum + (point[0] - t) ** 2, 0);
-  return spread ? points.reduce((sum, point) => sum + (point[0] - t) * (point[1] - y), 0) / spread : null;
-}
-
 export function overview(): View {
   setPlace();
   const query = route().query;
@@ -79,6 +38,10 @@ export function overview(): View {
     told,
     body,
   );
+  const table = new FleetTable({
+    sorted: (key) => change(key === state.sort ? { up: !state.up } : { sort: key, up: false }),
+    labelled: (label) => (change({ label }), labels()),
+  });
   let lines: Line[] = [];
   let axis: [number, number] = [0, 1];
   const stopper = new AbortController();
@@ -128,94 +91,11 @@ export function overview(): View {
       replace(body, empty("No target matches", h("p", {}, "Search for a part of a service, address or label."), h("button", { onclick: () => location.assign("#/") }, "Show all")));
       return;
     }
-    replace(body, table(shown.sort(by(state.sort, state.up))));
-  }
-
-  function table(shown: Line[]): HTMLElement {
-    const header = ([key, text]: [Key, string]) => {
-      const chosen = state.sort === key;
-      const order = chosen ? (state.up ? "ascending" : "descending") : "none";
-      return h(
-        "th",
-        { scope: "col", "aria-sort": order, class: `col-${key}` },
-        h("button", { class: "sort", onclick: () => change(chosen ? { up: !state.up } : { sort: key, up: false }) }, text, h("span", { class: `arrow ${order}`, "aria-hidden": "true" })),
-      );
-    };
-    const now = Date.now();
-    return h("table", { class: "targets" }, h("thead", {}, h("tr", {}, ...COLUMNS.map(header))), h("tbody", {}, ...shown.map((each) => row(each, now))));
-  }
-
-  function row({ target, course, heap, rss, slope: speed, finding, captured }: Line, now: number): HTMLElement {
-    const { seen } = target;
-    return h(
-      "tr",
-      {},
-      h(
-        "td",
-        { class: "col-name" },
-        h("a", { class: "service", href: href(`targets/${target.id}`) }, seen.service || seen.address),
-        h("span", { class: "sub" }, seen.service ? seen.address : ""),
-        h("span", { class: "labels" }, ...seen.labels.map(([name, value]) => h("button", { class: "chip label", title: `Only ${name}=${value}`, onclick: () => (change({ label: `${name}=${value}` }), labels()) }, `${name}=${value}`))),
-      ),
-      h("td", { class: "col-heap" }, h("span", { class: "heap" }, sparkline(course?.slot_ns ?? [], course?.heap_alloc ?? [], ...axis), h("span", { class: "figure" }, bytes(heap)))),
-      h("td", { class: "col-rss" }, h("span", { class: "unit-label" }, "RSS "), bytes(rss)),
-      h("td", { class: "col-rate" }, h("span", { class: isNotable(speed, heap) ? "up" : "" }, speed === null ? "unknown" : rate(speed))),
-      h("td", { class: "col-finding" }, finding ? h("a", { class: "worst", href: href(`findings/${finding.id}`), title: finding.document.title }, h("span", { class: `chip severity-${finding.severity}` }, finding.severity), " ", h("span", { class: "worst-title" }, finding.document.title)) : h("span", { class: "none" }, hidden("none"), "–")),
-      h(
-        "td",
-        { class: "col-age" },
-        h("span", { class: "age" }, captured === null ? "never" : ago(captured, now)),
-        target.last_failure ? h("span", { class: "failing", title: target.last_failure }, "failing: ", target.last_failure) : null,
-      ),
-    );
+    table.show(shown.sort(by(state)), state, axis);
+    if (!table.element.isConnected) replace(body, table.element);
   }
 
   void load();
   const timer = window.setInterval(() => !document.hidden && draw(), 15_000);
-  return { element, refresh: debounce(() => void load(), 400), stop: () => (clearInterval(timer), stopper.abort()) };
-}
-
-/** Whether the heap would grow by a tenth within an hour: what the eye should fall on. */
-function isNotable(speed: number | null, heap: number | null): boolean {
-  return speed !== null && heap !== null && speed * 3600 > 0.1 * heap;
-}
-
-function line(target: Target, course: Course | null, findings: KeptFinding[]): Line {
-  const last = <T>(values: T[] | undefined) => (values?.length ? values[values.length - 1] : null);
-  return {
-    target,
-    course,
-    heap: last(course?.heap_alloc),
-    rss: last(course?.rss),
-    slope: course ? slope(course) : null,
-    finding: worst(findings),
-    captured: target.last_slot_ns === null ? null : fromNs(target.last_slot_ns),
-  };
-}
-
-function by(key: Key, up: boolean): (a: Line, b: Line) => number {
-  const name = (line: Line) => line.target.seen.service || line.target.seen.address;
-  const value = (line: Line): number => {
-    switch (key) {
-      case "heap":
-        return line.heap ?? -1;
-      case "rss":
-        return line.rss ?? -1;
-      case "rate":
-        return line.slope ?? -Infinity;
-      case "finding":
-        return line.finding ? severityRank(line.finding.severity) : -1;
-      case "age":
-        return line.captured ?? -1;
-      case "name":
-        return 0;
-    }
-  };
-  const names = (a: Line, b: Line) => name(a).localeCompare(name(b));
-  const sign = up ? 1 : -1;
-  if (key === "name") return (a, b) => -sign * names(a, b);
-  return (a, b) => {
-    const [x, y] = [value(a), value(b)];
-    return x === y ? names(a, b) : sign * (x < y ? -1 : 1);
-  };
+  return { element, refresh: paced(load, 1000), stop: () => (clearInterval(timer), stopper.abort()) };
 }

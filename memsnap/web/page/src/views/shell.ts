@@ -10,8 +10,8 @@ import { tokenForm } from "./session.ts";
 export interface View {
   element: HTMLElement;
   stop?(): void;
-  /** New captures have come. */
-  refresh?(): void;
+  /** There is news of a target, or of any where it is null. */
+  refresh?(target: number | null): void;
 }
 
 const where = h("nav", { class: "where", "aria-label": "Place" });
@@ -23,7 +23,7 @@ export function mount(root: HTMLElement): void {
     h("a", { class: "skip", href: "#main", onclick: (event: Event) => (event.preventDefault(), main.focus()) }, "Skip to content"),
     h(
       "header",
-      { class: "bar" },
+      { class: "top-bar" },
       h("a", { class: "brand", href: "#/" }, "memsnap"),
       where,
       h("span", { class: "spring" }),

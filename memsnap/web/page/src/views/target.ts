@@ -3,7 +3,7 @@
 import { get, post, Problem, type Failure, type Page, type Series, type Target, type Timeline } from "../api.ts";
 import { inputs, METRICS } from "../charts/course.ts";
 import { SeriesChart } from "../charts/series.ts";
-import { announce, debounce, h, replace } from "../dom.ts";
+import { announce, h, paced, renew, replace } from "../dom.ts";
 import { ago, fromNs, moment } from "../format.ts";
 import { command } from "../diff/stack.ts";
 import { severityRank } from "../findings.ts";
@@ -101,7 +101,7 @@ export function target(id: number): View {
   /** What is wrong now: captures that fail, and the worst of its findings. */
   function tell(record: Target, timeline: Timeline, last: Failure | null): void {
     const open = timeline.findings.filter(({ state }) => state === "new" || state === "open").sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
-    replace(
+    renew(
       notes,
       record.last_failure ? h("p", { class: "banner warn" }, h("strong", {}, "Captures fail: "), record.last_failure, last ? ` (${ago(fromNs(last.at_ns), Date.now())})` : "") : null,
       ...open.slice(0, MOST_NOTES).map((finding) => h("p", { class: "banner" }, h("span", { class: `chip severity-${finding.severity}` }, finding.severity), " ", h("a", { href: href(`findings/${finding.id}`) }, finding.title))),
@@ -171,10 +171,11 @@ export function target(id: number): View {
     return empty(`No capture in the last ${state.span}`, h("p", {}, when));
   }
 
+  const refresh = paced(load, 500);
   void load();
   return {
     element,
-    refresh: debounce(() => void load(), 600),
+    refresh: (of) => (of === null || of === id) && refresh(),
     stop: () => {
       stopper.abort();
       for (const chart of charts) chart.stop();
