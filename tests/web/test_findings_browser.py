@@ -180,6 +180,17 @@ def test_a_token_is_asked_for_before_anything_else(
     page.get_by_role("button", name="Mute for a day").wait_for()
 
 
+def test_capturing_now_takes_a_token_on_the_spot(
+    open_page: Callable[..., Watched], guarded: Running, site: Site
+):
+    page = open_page(f"{guarded.address}/#/targets/{site.leaking}").page
+    enter(page, READ)
+    page.get_by_text("Capturing now needs a token that may write").wait_for()
+    page.get_by_role("button", name="Enter a token").click()
+    enter(page, WRITE)
+    page.get_by_role("button", name="Capture now").wait_for()
+
+
 def test_a_resolved_finding_says_who_resolved_it(
     open_page: Callable[..., Watched], guarded: Running, site: Site
 ):

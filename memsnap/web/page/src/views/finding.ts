@@ -29,10 +29,10 @@ export function finding(id: number): View {
     try {
       const found = await keptFinding(id, stopper.signal);
       const said = JSON.stringify([found.state, found.document, found.muted_until_ns]);
-      // Buttons that have the focus stay where only the course went on.
-      if (said === shown) void evidence(found);
-      else show(found);
+      // Buttons that have the focus stay where only the course went on, and so does a token half entered.
+      if (said === shown || document.activeElement?.closest("form")) return void evidence(found);
       shown = said;
+      show(found);
     } catch (error) {
       if (stopper.signal.aborted) return;
       if (error instanceof Problem && error.status === 404) replace(body, gone(id));
@@ -65,7 +65,7 @@ export function finding(id: number): View {
     const buttons = found.state === "muted" ? [act("Unmute", () => unmute(id))] : found.state === "resolved" ? [] : [act("Mute for a day", () => mute(id, 24)), act("Mute for a week", () => mute(id, 24 * 7)), act("Mute for good", () => mute(id, null))];
     if (found.state !== "resolved") buttons.push(act("Resolve", () => resolve(id)));
     if (!buttons.length) return h("div", {});
-    return ifWritable([...buttons, result], "Muting and resolving", () => void load(), stopper.signal);
+    return ifWritable([...buttons, result], "Muting and resolving", stopper.signal);
   }
 
   /** What its sites held, from before it was first seen until after it. */

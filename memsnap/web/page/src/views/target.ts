@@ -45,7 +45,7 @@ export function target(id: number): View {
       labels,
       h("span", { class: "spring" }),
       said,
-      ifWritable([h("button", { onclick: () => void captureNow() }, "Capture now")], "Capturing now", () => void load(), stopper.signal),
+      ifWritable([h("button", { onclick: () => void captureNow() }, "Capture now")], "Capturing now", stopper.signal),
       h("select", { "aria-label": "Time span", onchange: (event: Event) => ((state.span = (event.target as HTMLSelectElement).value), keep({ span: state.span }), void load()) }, ...SPANS.map((span) => h("option", { value: span, selected: span === state.span }, `last ${span}`))),
     ),
     notes,
