@@ -1,6 +1,7 @@
 """Scores findings against the truth of recordings, beside what pprof makes of the same files."""
 
 import dataclasses
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,7 @@ class Said:
     confidence: float
     at: str
     true: bool
+    limits: tuple[float, float] | None
 
     @property
     def false_leak(self) -> bool:
@@ -68,6 +70,14 @@ class Score:
     def leak_first(self) -> bool:
         """Whether the first finding is the leak, and calls it so."""
         return self.rank == 1 and self.verdict == LEAK
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the limits of the leak's growth hold the true one; None if it was not found."""
+        limits = self.said[0].limits if self.leak_first else None
+        if limits is None:
+            return None
+        return limits[0] <= self.recording.grown_bytes <= limits[1]
 
     @property
     def false_leaks(self) -> tuple[Said, ...]:
@@ -108,9 +118,16 @@ def _said(finding: Any, recording: Recording) -> Said:
         kind=finding.kind,
         confidence=finding.confidence,
         at=f"{finding.function}:{finding.line}",
+        limits=_limits(finding.growth),
         # On a healthy service no claim of a leak is true, wherever it points.
         true=true and not (verdict == LEAK and not recording.leaks),
     )
+
+
+def _limits(growth: Any) -> tuple[float, float] | None:
+    if growth is None or growth.low_bytes is None:
+        return None
+    return growth.low_bytes, math.inf if growth.high_bytes is None else growth.high_bytes
 
 
 def render(scored: Sequence[Score]) -> str:
@@ -184,7 +201,9 @@ def _total(release: str, rate: str, group: Sequence[Score]) -> str:
         text = f"{place}: right names: {right} of {n}, false leaks: {false}"
         return text + (f"; pprof: {false_rows} false rows" if rows else "")
     first = sum(score.leak_first for score in group)
+    held = [score.held for score in group if score.held is not None]
     text = f"{place}: leak first: {first} of {n}, false leaks: {false}"
+    text += f", true growth within the limits: {sum(held)} of {len(held)}"
     if rows:
         firsts = sum(row.rank == 1 for row in rows)
         text += f"; pprof: first in {firsts}, {false_rows} false rows"

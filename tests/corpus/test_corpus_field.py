@@ -58,3 +58,8 @@ def test_one_leak_is_rarely_two_findings(scored_field):
 def test_leaks_are_found_from_the_start_of_a_process(scored_field):
     leaks = of(scored_field["start"], "350K")
     assert sum(one.leak_first for one in leaks) >= len(leaks) - 1
+
+
+def test_the_limits_of_a_growth_hold_the_true_one(scored_field):
+    held = [one.held for one in scored_field["running"] if one.held is not None]
+    assert sum(held) >= 0.9 * len(held)

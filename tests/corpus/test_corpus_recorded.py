@@ -138,6 +138,24 @@ def test_leaks_are_found_at_both_rates_and_none_is_made_up(scored):
     assert sum(len(one.false_leaks) for one in scored) <= 1
 
 
+# What an operation leaves behind is not known to some per cent where it includes stacks, spare
+# capacity or the tables of a map: these are held against the leaks of plain objects.
+INEXACT = {
+    *("append_global", "channel_send", "context_children", "goroutine_closure", "map_emptied"),
+    *("ticker", "unclosed_body"),
+}
+
+
+def test_the_limits_of_a_growth_hold_the_true_one(scored):
+    held = [
+        score.held
+        for score in scored
+        if score.held is not None and score.recording.scenario not in INEXACT
+    ]
+    assert len(held) > 80
+    assert sum(held) >= 0.93 * len(held)
+
+
 def test_healthy_services_get_their_right_names(scored):
     healthy = [one for one in scored if not one.recording.leaks]
     assert [one.recording.name for one in healthy if not one.right] == []

@@ -57,11 +57,20 @@ def test_pprofs_rows_are_true_for_library_functions_that_allocate_for_the_leak()
     assert [LEAKING.is_true_function(name) for name in names] == [True, True, True, False, False]
 
 
-def score(recording: Recording, *said: tuple[str, bool]) -> Score:
+def score(
+    recording: Recording, *said: tuple[str, bool], limits: tuple[float, float] | None = None
+) -> Score:
     return Score(
         recording=recording,
         said=tuple(
-            Said(verdict=verdict, kind="growth", confidence=0.9, at="main.f:1", true=true)
+            Said(
+                verdict=verdict,
+                kind="growth",
+                confidence=0.9,
+                at="main.f:1",
+                true=true,
+                limits=limits,
+            )
             for verdict, true in said
         ),
         pprof=Baseline(rank=2, false_rows=3, first="main.g"),
@@ -105,6 +114,19 @@ def test_a_healthy_service_needs_its_right_name_and_no_leak_beside_it(said, righ
     assert score(HEALTHY, *said).right is right
 
 
+@pytest.mark.parametrize(
+    ("said", "limits", "held"),
+    [
+        (("leak", True), (0, LEAKING.grown_bytes), True),
+        (("leak", True), (0, LEAKING.grown_bytes - 1), False),
+        (("leak", False), (0, LEAKING.grown_bytes), None),
+        (("leak", True), None, None),
+    ],
+)
+def test_limits_of_a_leak_that_was_found_are_held_against_its_growth(said, limits, held):
+    assert score(LEAKING, said, limits=limits).held is held
+
+
 def test_the_report_has_a_table_per_rate_the_confusion_and_the_totals():
     scored = [
         score(LEAKING, ("leak", True)),
@@ -121,7 +143,8 @@ def test_the_report_has_a_table_per_rate_the_confusion_and_the_totals():
     assert "  false leak in ring: growth at main.f:1" in tables[1].splitlines()
     assert tables[2].splitlines() == ["Truth: verdicts given", "  leak: leak 1", "  steady: leak 1"]
     assert tables[3].splitlines() == [
-        "Go 1.27 at 350K: leak first: 1 of 1, false leaks: 0; pprof: first in 0, 3 false rows",
+        "Go 1.27 at 350K: leak first: 1 of 1, false leaks: 0, "
+        "true growth within the limits: 0 of 0; pprof: first in 0, 3 false rows",
         "Go 1.27, healthy: right names: 0 of 1, false leaks: 1; pprof: 3 false rows",
     ]
 
