@@ -29,7 +29,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from memsnap.storage import partitions, reserve
+from memsnap.storage import locks, partitions, reserve
 from memsnap.storage.database import Database
 from memsnap.storage.errors import StoreUnavailable
 from memsnap.storage.idlists import among, not_newest
@@ -117,7 +117,9 @@ async def _prune(db: Database, policy: Policy, now_ns: int) -> PruneReport:
                 raise
             report = replace(report, postponed=(*report.postponed, part.name))
     if policy.max_bytes is not None:
-        report = await _fit(db, policy.max_bytes, now_ns, report)
+        # What another is rewriting counts twice meanwhile: two would drop far too much.
+        async with locks.alone(db, locks.PRUNING):
+            report = await _fit(db, policy.max_bytes, now_ns, report)
     report = await _sweep(db, policy, now_ns, report)
     return replace(report, used_bytes=(await db_size(db)).used_bytes)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from apps import app_of, got
@@ -26,6 +27,12 @@ LEAK = Sighted(
     function="main.put",
     document='{"title": "main.put <script>leaks</script>"}',
 )
+
+
+def before(minutes: int) -> str:
+    """Return a moment before the last capture."""
+    seconds = NOW_NS // 10**9 - 60 * minutes
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ async def test_the_overview_follows_every_target_up_to_its_last_capture(client, 
 
 
 async def test_an_overview_of_less_time_begins_later(client, shop):
-    found = await got(client, "/api/v1/overview", since="-25m")
+    found = await got(client, "/api/v1/overview", since=before(25))
 
     assert len(found["items"][0]["slot_ns"]) == 3
 
@@ -136,7 +143,9 @@ async def test_the_largest_holders_and_the_rest_are_what_is_live(client, shop):
 
 async def test_a_series_of_holders_is_of_the_time_and_the_filters_asked_for(client, shop):
     path = f"/api/v1/targets/{shop}/series/top"
-    found = await got(client, path, since="-35m", until="-5m", **{"in": "Put"}, by="function")
+    found = await got(
+        client, path, since=before(35), until=before(5), **{"in": "Put"}, by="function"
+    )
 
     assert [each["name"] for each in found["items"]] == ["main.(*Cache).Put"]
     assert len(found["slot_ns"]) == 3
@@ -178,5 +187,5 @@ async def test_a_timeline_is_bounded_and_says_so(client, shop):
 
     assert [each["pid"] for each in found["lives"]] == [4712]
     assert found["more"] is True
-    assert (await got(client, path, since="-2h", until="-61m"))["lives"] == []
+    assert (await got(client, path, since=before(120), until=before(61)))["lives"] == []
     await got(client, "/api/v1/targets/99/timeline", 404)
