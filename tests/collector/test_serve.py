@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
 from daemons import COMMAND, config, serving, stored, until
 from services import Service, running
+from stored import Stored
 
 Start = Callable[..., AbstractContextManager[Service]]
 
@@ -30,20 +32,30 @@ SCENARIOS = (
 )
 
 
-def test_ten_services_are_captured_slot_by_slot(service: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url", ["", pytest.param("postgres_empty", marks=pytest.mark.postgres)], ids=["sqlite", "pg"]
+)
+def test_ten_services_are_captured_slot_by_slot(
+    service: Start, tmp_path: Path, url: str, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue(url) if url else ""
     with contextlib.ExitStack() as stack:
         services = [stack.enter_context(service(name)) for name in SCENARIOS]
         addresses = [each.address for each in services] + ["http://127.0.0.1:1"]
-        daemon = stack.enter_context(serving(tmp_path / "daemon", config(addresses)))
+        text = config(addresses, store=store)
+        daemon = stack.enter_context(serving(tmp_path / "daemon", text, "--migrate"))
+
+        def now() -> Stored:
+            return Stored.of(store) if store else stored(daemon)
 
         def all_have(slots: int) -> bool:
-            now = stored(daemon)
-            return all(len(now.slots(each.address)) >= slots for each in services)
+            found = now()
+            return all(len(found.slots(each.address)) >= slots for each in services)
 
         until(lambda: all_have(3))
         assert daemon.stop() == 0
 
-        found = stored(daemon)
+        found = now()
         for each in services:
             # Each slot that passed while the daemon ran has a line, here or in the audit.
             assert found.gaps(each.address, interval_s=1) == []
