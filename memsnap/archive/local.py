@@ -53,7 +53,7 @@ class LocalArchive:
 
         Raises StoreError where it is away, or of another schema.
         """
-        async with await Database.open(url, read_only=read_only) as db:
+        async with await Database.open(url, read_only=read_only, create=False) as db:
             await migrate.check(db)
             yield cls(db)
 

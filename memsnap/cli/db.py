@@ -180,7 +180,7 @@ def _with_store(url: str, work: "Callable[[Database], Awaitable[T]]", *, reads: 
     from memsnap.storage.database import Database
 
     async def run() -> T:
-        async with await Database.open(url, read_only=reads) as opened:
+        async with await Database.open(url, read_only=reads, create=False) as opened:
             if work is not migrate.current:
                 await migrate.check(opened)
             return await work(opened)

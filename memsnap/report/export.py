@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from memsnap.analysis.align import Alignment
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.estimate import Counts
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.live import Live
 from memsnap.analysis.stacks import stacks
@@ -74,14 +75,18 @@ def _frame_text(name: str) -> str:
     return clean(name).replace(";", ":").strip() or "?"
 
 
-def _column(live: Live, value: Value) -> Int64s:
-    counts = live.counts
-    column = {
+def counted(counts: Counts, value: Value) -> Int64s | None:
+    """Return (rows, captures) of one of pprof's values; None where allocations do not count."""
+    return {
         Value.INUSE_SPACE: counts.live_bytes,
         Value.INUSE_OBJECTS: counts.live_objects,
         Value.ALLOC_SPACE: counts.alloc_bytes,
         Value.ALLOC_OBJECTS: counts.alloc_objects,
     }[value]
+
+
+def _column(live: Live, value: Value) -> Int64s:
+    column = counted(live.counts, value)
     if column is None:
         raise UsageError(
             f"{live.snapshot.name} does not count allocations, only what is in use",

@@ -9,7 +9,7 @@ from memsnap.analysis.diff import Diff
 from memsnap.analysis.flame import flame
 from memsnap.errors import UsageError
 from memsnap.pprof.profile import Int64s
-from memsnap.report.export import Value
+from memsnap.report.export import Value, counted
 
 SCHEMA = "memsnap.flame/1"
 MOST_NODES = 100_000
@@ -71,13 +71,7 @@ def flame_document(diff: Diff, value: Value, *, limit: int) -> FlameDocument:
 
 
 def _column(diff: Diff, value: Value) -> Int64s:
-    counts = diff.counts
-    column = {
-        Value.INUSE_SPACE: counts.live_bytes,
-        Value.INUSE_OBJECTS: counts.live_objects,
-        Value.ALLOC_SPACE: counts.alloc_bytes,
-        Value.ALLOC_OBJECTS: counts.alloc_objects,
-    }[value]
+    column = counted(diff.counts, value)
     if column is None:
         raise UsageError(
             "allocations do not compare between these captures, only what is in use",

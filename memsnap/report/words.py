@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from memsnap.analysis.diff import Diff
+from memsnap.analysis.finding import Cause
 from memsnap.analysis.ledger import Ledger, ledger
 from memsnap.analysis.lineage import elapsed_s
 from memsnap.analysis.names import short_file, short_function
@@ -185,6 +186,12 @@ def shown_rows(diff: Diff, *, by: By, sort: Sort, limit: int) -> list[Row]:
     return list(islice((row for row in rows if row.changed or not by_change), limit))
 
 
+def verdict_of(row: Row) -> str:
+    """Return a row's verdict; a dash where it is unknown whether anything changed at all."""
+    unsure = row.verdict is Cause.UNKNOWN and not row.significant
+    return "-" if unsure else row.verdict.value
+
+
 def diff_cells(
     shown: list[Row], *, by: By, module: str, width: int
 ) -> tuple[list[Column], list[list[str]]]:
@@ -201,7 +208,7 @@ def diff_cells(
         (True, Column("survived"), lambda row: _range(row.survived)),
         (by is By.FUNCTION, Column("cum"), lambda row: _signed(row.cumulative or 0)),
         (sized and width >= _NARROW, Column("size"), size_of),
-        (True, Column("verdict", right=False), lambda row: row.verdict.value),
+        (True, Column("verdict", right=False), verdict_of),
         (typed, Column("type", right=False), type_of),
         (True, Column(by.value, right=False), lambda row: clean(subject(row, module))),
     ]

@@ -68,13 +68,18 @@ class Database:
 
     @classmethod
     async def open(
-        cls, url: str, *, read_only: bool = False, stall_s: float = _STATEMENT_TIMEOUT_S
+        cls,
+        url: str,
+        *,
+        read_only: bool = False,
+        create: bool = True,
+        stall_s: float = _STATEMENT_TIMEOUT_S,
     ) -> Self:
         """Open `sqlite:///path`, a bare path or `postgresql://user@host/name`.
 
-        SQLite's file is created where there is none, unless `read_only`; the schema is left to
-        `migrate`.  A process that stops in the middle of a transaction keeps PostgreSQL's locks
-        from others for `stall_s`.
+        SQLite's file is created where there is none, unless `read_only` or not `create`; the
+        schema is left to `migrate`.  A process that stops in the middle of a transaction keeps
+        PostgreSQL's locks from others for `stall_s`.
 
         Raises UsageError for another kind of URL, StoreUnavailable where there is no database,
         StoreError where it is none that memsnap can use.
@@ -83,7 +88,7 @@ class Database:
             database = _postgres(cls, url, read_only=read_only, stall_s=stall_s)
         else:
             path = sqlite_path(url)
-            await asyncio.to_thread(_probe, path, read_only=read_only)
+            await asyncio.to_thread(_probe, path, create=create and not read_only)
             database = _sqlite(cls, path, read_only=read_only)
         try:
             async with database.connect() as connection:
@@ -204,7 +209,7 @@ class _translated:
             raise errors.away(self._store, "the connection is gone") from error
 
 
-def _probe(path: Path, *, read_only: bool) -> None:
+def _probe(path: Path, *, create: bool) -> None:
     """Make sure that a file is a database, or can become one.
 
     Here rather than at the first use, where a driver with threads fails less tidily.
@@ -214,10 +219,10 @@ def _probe(path: Path, *, read_only: bool) -> None:
             f"SQLite {sqlite3.sqlite_version} is too old for the store {path}",
             hint="use a Python with SQLite 3.35 or newer, or PostgreSQL",
         )
-    if read_only and not path.exists():
+    if not create and not path.exists():
         raise errors.away(str(path), "there is no such file", hint="is the path right?")
     try:
-        uri = f"{_file_uri(path)}?mode={'ro' if read_only else 'rwc'}"
+        uri = f"{_file_uri(path)}?mode={'rwc' if create else 'ro'}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as file:
             file.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:

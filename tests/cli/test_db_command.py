@@ -58,8 +58,12 @@ def test_the_current_schema_is_told(store, tmp_path, memsnap):
     assert "memsnap db upgrade" in empty.out
 
 
-def test_a_store_that_is_not_there_is_one_line_and_is_not_made(tmp_path, memsnap):
-    done = memsnap("db", "stats", "--store", str(tmp_path / "none.db"))
+@pytest.mark.parametrize(
+    "command",
+    ["db stats", "db prune", "db vacuum", "list", "findings list", "findings mute 3", "pull 1"],
+)
+def test_a_store_that_is_not_there_is_one_line_and_is_not_made(tmp_path, memsnap, command):
+    done = memsnap(*command.split(), "--store", str(tmp_path / "none.db"))
 
     assert done.code == 1
     assert "no such file" in done.lines[0]

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 from daemons import Running, serving, until
 from services import Service
+from toolchains import Go
 
 Start = Callable[..., AbstractContextManager[Service]]
 
@@ -70,6 +72,19 @@ def ask(daemon: Running, path: str) -> Any:
     status, body = daemon.get(path)
     assert status == 200, body
     return json.loads(body)
+
+
+def printed(command: str, go: Go) -> str:
+    """Return what a command of Go prints that the page gives to copy."""
+    done = subprocess.run(
+        ["bash", "-c", command.replace("go ", f"'{go.path}' ", 1)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @contextmanager

@@ -160,9 +160,10 @@ export class Diff {
     return this.text(table.function[row]) || "unknown function";
   }
 
-  /** What the row's verdict is, in one word. */
+  /** What the row's verdict is, in one word; nothing where it is unknown whether anything changed at all. */
   verdict(table: Table, row: number): string {
-    return this.text(table.verdict[row]);
+    const verdict = this.text(table.verdict[row]);
+    return verdict === "unknown" && !table.significant[row] ? "" : verdict;
   }
 
   /** The sites of the whole diff that a row of a grouping stands for. */
