@@ -219,11 +219,18 @@ async def test_another_site_reads_nothing_but_may_link(store, tmp_path):
         assert await status(client, "GET", "/api/v1", **link) == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1", "/api/nothing", "/healthz", "/metrics", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/static/app.js", "/static/nothing", "/findings/3"),
+        *("/api/v1", "/api/nothing", "/healthz", "/metrics", "/nothing"),
+    ],
+)
 async def test_every_answer_tells_browsers_what_it_is_not(store, tmp_path, path):
-    async with app_of(store, tmp_path) as client, client.get(path) as answer:
+    async with app_of(store, tmp_path) as client, client.get(path, allow_redirects=False) as answer:
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
